@@ -1,0 +1,218 @@
+"""`python -m demucs_lab doctor | fetch | export`: what a course needs outside its notebooks."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+SPLITS = {"train": 100, "valid": 14, "test": 50}
+"""Songs in each split of LabSongs."""
+FLAC_RATIO = 0.6
+"""Size of a FLAC stem of LabSongs over its 16-bit samples, rounded up."""
+REAL_TIME = 15.0
+"""Seconds of a song that one core renders in a second, rounded down."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """One sentence for a mistake, where argparse prints a paragraph of usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; 0 when it worked, 2 with one sentence when not, 130 after Ctrl-C.
+
+    With DEMUCS_LAB_DEBUG set, an error keeps its traceback.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a Windows console may lack a path's letters
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+    except Exception as error:
+        if os.environ.get("DEMUCS_LAB_DEBUG"):
+            raise
+        print(f"demucs-lab: {error or type(error).__name__}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="demucs-lab", description="What the course on music source separation needs around it."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    doctor = commands.add_parser("doctor", help="what is there, what is missing, how to get it")
+    doctor.set_defaults(run=_doctor)
+
+    fetch = commands.add_parser("fetch", help="get songs to work with")
+    sets = fetch.add_subparsers(required=True, metavar="SONGS")
+    starter = sets.add_parser("starter", help="72 short songs, rendered in under a minute")
+    starter.set_defaults(run=_fetch_starter)
+    labsongs = sets.add_parser("labsongs", help="all 164 songs, rendered here")
+    _add_song_options(labsongs)
+    labsongs.add_argument("--yes", action="store_true", help="do not ask before starting")
+    labsongs.set_defaults(run=_fetch_labsongs)
+    sample = sets.add_parser("musdb-sample", help="7 seconds of each song of MUSDB18, downloaded")
+    sample.set_defaults(run=_fetch_musdb_sample)
+
+    export = commands.add_parser("export", help="write songs in the layout of MUSDB18-HQ")
+    export.add_argument("songs_set", choices=["labsongs"], metavar="labsongs")
+    export.add_argument("folder", type=Path, metavar="DIR", help="where to")
+    _add_song_options(export)
+    export.set_defaults(run=_export)
+    return parser
+
+
+def _add_song_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--split", choices=[*SPLITS, "all"], default="all", help="which songs (default: all)"
+    )
+    parser.add_argument(
+        "--samplerate", type=_positive(int), default=44100, help="in Hz (default: 44100)"
+    )
+    parser.add_argument(
+        "--duration", type=_positive(float), default=30.0, help="of a song, in s (default: 30)"
+    )
+    parser.add_argument(
+        "--songs", type=_positive(int), default=None, help="only the first SONGS of each split"
+    )
+
+
+def _positive(kind: type) -> Callable[[str], float]:
+    def read(text: str) -> float:
+        value = kind(text)
+        if not 0 < value < 1e9:
+            raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
+        return value
+
+    read.__name__ = kind.__name__
+    return read
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from demucs_lab import doctor
+
+    return doctor.main()
+
+
+def _fetch_starter(options: argparse.Namespace) -> int:
+    from demucs_lab._paths import cache_dir
+    from demucs_lab.datasets import LabSongs
+    from demucs_lab.doctor import STARTER_SPACE
+
+    _refuse_a_small_disk(cache_dir(), STARTER_SPACE)
+    songs = sum(len(LabSongs.starter(split)) for split in ("train", "test"))
+    print(f"{songs} starter songs are ready in {cache_dir()}")
+    return 0
+
+
+def _fetch_labsongs(options: argparse.Namespace) -> int:
+    from demucs_lab._paths import cache_dir
+
+    splits = _splits(options)
+    size = round(_stem_bytes(splits, options) * FLAC_RATIO)
+    print(
+        f"LabSongs: {_songs(splits)} songs of {options.duration:g} s at {options.samplerate} Hz "
+        f"take about {_minutes(splits, options)} to render on this machine's {_cores()} and up to "
+        f"{_gigabytes(size)} in {cache_dir()}; songs that are there already are kept."
+    )
+    _refuse_a_small_disk(cache_dir(), size)
+    if not options.yes and not _agreed():
+        print("nothing was rendered")
+        return 0
+    for split in splits:
+        _labsongs(split, options)
+    print(f"{_songs(splits)} songs are ready in {cache_dir()}")
+    return 0
+
+
+def _fetch_musdb_sample(options: argparse.Namespace) -> int:
+    from demucs_lab.datasets.musdb import find_root, sample_dir
+
+    print("MUSDB18 is for research and teaching only: https://sigsep.github.io/datasets/musdb.html")
+    root = find_root(sample_dir(), download=True)
+    print(f"MUSDB18's 7-second sample is in {root}; MUSDB18() finds it there")
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    from demucs_lab.datasets import export_musdb
+
+    splits = _splits(options)
+    size = round(_stem_bytes(splits, options) * 5 / 4)  # the mixture is a fifth file
+    print(f"{_songs(splits)} songs as 16-bit WAV take {_gigabytes(size)} in {options.folder}")
+    _refuse_a_small_disk(options.folder, size)
+    for split in splits:
+        export_musdb(_labsongs(split, options), options.folder, split)
+    print(f'written; read them with musdb.DB(root="{options.folder}", is_wav=True)')
+    return 0
+
+
+def _splits(options: argparse.Namespace) -> dict[str, int]:
+    chosen = SPLITS if options.split == "all" else {options.split: SPLITS[options.split]}
+    return {split: min(n, options.songs or n) for split, n in chosen.items()}
+
+
+def _songs(splits: dict[str, int]) -> int:
+    return sum(splits.values())
+
+
+def _labsongs(split: str, options: argparse.Namespace):  # -> LabSongs
+    from demucs_lab.datasets import LabSongs
+
+    return LabSongs(
+        split, samplerate=options.samplerate, duration=options.duration, n=_splits(options)[split]
+    )
+
+
+def _stem_bytes(splits: dict[str, int], options: argparse.Namespace) -> float:
+    """Four stereo stems of 16 bits."""
+    return _songs(splits) * options.duration * options.samplerate * 4 * 2 * 2
+
+
+def _minutes(splits: dict[str, int], options: argparse.Namespace) -> str:
+    from demucs_lab.doctor import cores
+
+    seconds = _songs(splits) * options.duration / REAL_TIME / cores()
+    seconds *= max(0.5, options.samplerate / 44100)
+    return f"{seconds / 60:.0f} minutes" if seconds > 90 else f"{max(1, round(seconds))} seconds"
+
+
+def _cores() -> str:
+    from demucs_lab.doctor import cores
+
+    return f"{cores()} core{'s' * (cores() != 1)}"
+
+
+def _gigabytes(size: float) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{max(1, round(size / 1e6))} MB"
+
+
+def _refuse_a_small_disk(folder: Path, size: float) -> None:
+    folder = folder.expanduser().absolute()
+    free = shutil.disk_usage(
+        next(place for place in (folder, *folder.parents) if place.exists())
+    ).free
+    if free < size:
+        raise OSError(
+            f"the disk of {folder} has {_gigabytes(free)} free, but up to {_gigabytes(size)} are "
+            f"needed: make room, ask for fewer songs (--songs, --samplerate), or set "
+            f"DEMUCS_LAB_DATA to a folder on a larger disk"
+        )
+
+
+def _agreed() -> bool:
+    if not sys.stdin or not sys.stdin.isatty():
+        raise ValueError("nobody is here to ask: add --yes to start without a question")
+    return input("Start? [Y/n] ").strip().lower() in ("", "y", "yes")
