@@ -46,8 +46,8 @@ class Track:
         samplerate: in Hz.
         frames: length in samples.
         load: reads a part of a stem; see `Loader`.
-        load_mixture: reads a part of the mixture, where a data set ships its own (MUSDB18's is mastered
-            separately and differs from the sum by coding noise); None: the mixture is the sum.
+        load_mixture: reads a part of the mixture, where a data set ships its own (MUSDB18's
+            differs from the sum by coding noise); None: the mixture is the sum.
         start: first sample of this excerpt within the file.
         score: what was played (LabSongs only), else None.
     """

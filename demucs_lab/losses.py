@@ -1,0 +1,76 @@
+"""What a model is asked to make small (lessons 06 and 11).
+
+Every loss takes `(estimate, reference)`, both `[..., C, T]`, and gives a scalar: the mean over
+everything but what the formula itself sums.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from demucs_lab.metrics import si_sdr as _si_sdr
+from demucs_lab.spectral import stft
+
+
+def l1(estimate: Tensor, reference: Tensor) -> Tensor:
+    """Mean absolute error, the loss of Demucs (arXiv:1911.13254, §4.3)."""
+    _same_shape(estimate, reference)
+    return (estimate - reference).abs().mean()
+
+
+def l2(estimate: Tensor, reference: Tensor) -> Tensor:
+    """Mean squared error; its minimiser is the mean of what is possible, L1's the median."""
+    _same_shape(estimate, reference)
+    return (estimate - reference).square().mean()
+
+
+def si_sdr(estimate: Tensor, reference: Tensor) -> Tensor:
+    """Negative scale-invariant SDR in dB, the loss of Conv-TasNet (arXiv:1809.07454, eq. 15)."""
+    _same_shape(estimate, reference)
+    return -_si_sdr(reference, estimate).mean()
+
+
+def multi_resolution_stft(
+    estimate: Tensor,
+    reference: Tensor,
+    windows: Sequence[int] = (512, 1024, 2048),
+) -> Tensor:
+    """Spectral convergence plus log-magnitude distance, averaged over several windows.
+
+    Parallel WaveGAN (arXiv:1910.11480, eqs. 3-6): ‖|S| − |Ŝ|‖_F / ‖|S|‖_F + mean |log|S| − log|Ŝ||.
+    It does not see the phase: a loss of zero still allows any phase that the magnitudes allow.
+    """
+    _same_shape(estimate, reference)
+    total = estimate.new_zeros(())
+    for n_fft in windows:
+        target, guess = (_floored_magnitude(wav, n_fft) for wav in (reference, estimate))
+        convergence = torch.linalg.vector_norm(target - guess, dim=(-2, -1)) / (
+            torch.linalg.vector_norm(target, dim=(-2, -1))
+        )
+        total = total + convergence.mean() + (target.log() - guess.log()).abs().mean()
+    return total / len(windows)
+
+
+LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "l1": l1,
+    "l2": l2,
+    "si_sdr": si_sdr,
+    "multi_resolution_stft": multi_resolution_stft,
+}
+"""Every loss by the name that a training preset uses."""
+
+
+def _floored_magnitude(wav: Tensor, n_fft: int) -> Tensor:
+    spec = stft(wav, n_fft)
+    return (spec.real.square() + spec.imag.square()).clamp_min(1e-7).sqrt()
+
+
+def _same_shape(estimate: Tensor, reference: Tensor) -> None:
+    if estimate.shape != reference.shape:
+        raise ValueError(
+            f"estimate {list(estimate.shape)} and reference {list(reference.shape)} must have the "
+            f"same shape [..., channels, time]"
+        )
