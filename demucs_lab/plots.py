@@ -1,0 +1,270 @@
+"""Every figure a lesson shows, each with one sentence that says what it shows.
+
+A function draws on paper-white or dark backgrounds alike, uses colours that colour-blind readers can
+tell apart (Okabe & Ito), never colour alone, and prints its reading below the figure, so that who
+cannot see the figure learns the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from demucs_lab.audio import SOURCES
+from demucs_lab.spectral import stft
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from demucs_lab.masking import Ceiling
+
+SOURCE_COLORS = {
+    "mixture": "#666666",
+    "drums": "#E69F00",
+    "bass": "#0072B2",
+    "other": "#009E73",
+    "vocals": "#CC79A7",
+}
+_MARKERS = {"mixture": "x", "drums": "s", "bass": "o", "other": "^", "vocals": "D"}
+_LINES = ("-", "--", ":", "-.")
+
+
+def new_figure(rows: int = 1, columns: int = 1, height: float = 3.2, **kwargs: Any) -> Any:
+    """A figure of the kit's width and its axes, as `plt.subplots` gives them."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(8.6, height), layout="constrained", squeeze=False, **kwargs
+    )
+    for axis in axes.flat:
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.grid(alpha=0.25)
+    return figure, axes
+
+
+def finish(figure: Figure, reading: str) -> Figure:
+    """Print what the figure shows, hand it over once, and keep the notebook from showing it twice."""
+    import matplotlib.pyplot as plt
+
+    figure.text_description = reading  # type: ignore[attr-defined]
+    plt.close(figure)
+    print(f"What this shows: {reading}")
+    return figure
+
+
+def spectrogram(
+    wavs: Mapping[str, Tensor],
+    samplerate: int,
+    n_fft: int = 2048,
+    top_hz: float | None = None,
+    reading: str | None = None,
+) -> Figure:
+    """Log-magnitude spectrograms under one another (lesson 02).
+
+    Args:
+        wavs: `[C, T]` by name; channels are averaged in power.
+        samplerate: in Hz.
+        n_fft: window in samples.
+        top_hz: highest frequency shown; None is the Nyquist frequency.
+        reading: the sentence below the figure.
+    """
+    figure, axes = new_figure(len(wavs), 1, height=1.1 + 1.35 * len(wavs), sharex=True, sharey=True)
+    powers = {name: stft(wav, n_fft).abs().square().mean(-3).numpy() for name, wav in wavs.items()}
+    loudest = max(power.max() for power in powers.values())
+    image = None
+    for axis, (name, power) in zip(axes[:, 0], powers.items(), strict=True):
+        level = 10 * np.log10(np.maximum(power / loudest, 1e-12))
+        seconds = next(iter(wavs.values())).shape[-1] / samplerate
+        image = axis.imshow(
+            level,
+            origin="lower",
+            aspect="auto",
+            cmap="magma",
+            vmin=-80,
+            vmax=0,
+            extent=(0, seconds, 0, samplerate / 2000),
+        )
+        axis.grid(False)
+        axis.set_ylim(0, (top_hz or samplerate / 2) / 1000)
+        axis.set_ylabel("kHz")
+        axis.set_title(name, loc="left", fontsize=10)
+    axes[-1, 0].set_xlabel("seconds")
+    figure.colorbar(image, ax=list(axes[:, 0]), label="dB below the loudest cell", pad=0.01)
+    return finish(
+        figure,
+        reading
+        or f"time runs to the right, pitch upwards, brightness is level, for {', '.join(wavs)}.",
+    )
+
+
+def masks(mask: Tensor, samplerate: int, top_hz: float = 4000) -> Figure:
+    """One mask per source, dark where it takes nothing and bright where it takes all (lesson 02).
+
+    Args:
+        mask: `[S, C, F, N]` in [0, 1]; channels are averaged.
+        samplerate: in Hz.
+        top_hz: highest frequency shown.
+    """
+    figure, axes = new_figure(1, len(mask), height=2.7, sharey=True)
+    bins = mask.shape[-2]
+    image = None
+    for axis, name, one in zip(axes[0], SOURCES, mask.mean(1), strict=False):
+        image = axis.imshow(
+            one.numpy(),
+            origin="lower",
+            aspect="auto",
+            cmap="gray",
+            vmin=0,
+            vmax=1,
+            extent=(0, one.shape[-1], 0, samplerate / 2000),
+        )
+        axis.grid(False)
+        axis.set_ylim(0, top_hz / 1000)
+        axis.set_title(name, fontsize=10)
+        axis.set_xlabel("frame")
+    axes[0, 0].set_ylabel("kHz")
+    figure.colorbar(image, ax=list(axes[0]), label="share", pad=0.01)
+    share = {name: float(one.mean()) for name, one in zip(SOURCES, mask, strict=False)}
+    top = max(share, key=lambda name: share[name])
+    return finish(
+        figure,
+        f"each source's share of every cell up to {top_hz / 1000:g} kHz of {bins} bins in all; "
+        f"{top} takes the largest share on average ({100 * share[top]:.0f} %).",
+    )
+
+
+def ceiling(result: Ceiling) -> Figure:
+    """SDR of each oracle against the window length, one panel per source (lesson 02)."""
+    figure, axes = new_figure(1, len(SOURCES), height=3.4, sharey=True)
+    methods = [m for m in dict.fromkeys(row["method"] for row in result.rows) if m != "mixture"]
+    for axis, source in zip(axes[0], SOURCES, strict=True):
+        for index, method in enumerate(methods):
+            rows = result.select(method=method)
+            best = {
+                n_fft: max(row[source] for row in rows if row["n_fft"] == n_fft)
+                for n_fft in dict.fromkeys(row["n_fft"] for row in rows)
+            }
+            axis.plot(
+                [1000 * n_fft / result.samplerate for n_fft in best],
+                list(best.values()),
+                linestyle=_LINES[index % 4],
+                marker="os^Dvx*P"[index % 8],
+                markersize=4,
+                label=method,
+            )
+        axis.set_xscale("log", base=2)
+        axis.xaxis.set_major_formatter(lambda value, _: f"{value:.0f}")
+        axis.set_title(source, fontsize=10, color=SOURCE_COLORS[source])
+        axis.set_xlabel("window, ms")
+    axes[0, 0].set_ylabel("SDR, dB")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside right upper", fontsize=8)
+    best_row = max(
+        (row for row in result.rows if row["method"] != "mixture"), key=lambda row: row["mean"]
+    )
+    worst = min(SOURCES, key=lambda source: best_row[source])
+    return finish(
+        figure,
+        f"for every source and oracle, the SDR by window length; the highest mean is "
+        f"{best_row['mean']:.1f} dB ({best_row['method']}, n_fft {best_row['n_fft']}), and there "
+        f"{worst} stays lowest.",
+    )
+
+
+def curves(
+    x: Sequence[float],
+    lines: Mapping[str, Sequence[float]],
+    xlabel: str,
+    ylabel: str,
+    reading: str,
+    log_x: bool = False,
+) -> Figure:
+    """Lines over a common axis, told apart by colour, stroke and marker (lessons 01 and 02)."""
+    figure, axes = new_figure()
+    axis: Axes = axes[0, 0]
+    for index, (name, y) in enumerate(lines.items()):
+        axis.plot(
+            x,
+            y,
+            label=name,
+            color=SOURCE_COLORS.get(name),
+            marker=_MARKERS.get(name, "os^Dvx"[index % 6]),
+            linestyle=_LINES[index % 4],
+            markersize=5,
+        )
+    if log_x:
+        axis.set_xscale("log")
+    axis.set_xlabel(xlabel)
+    axis.set_ylabel(ylabel)
+    axis.legend(fontsize=9)
+    return finish(figure, reading)
+
+
+def bars(groups: Mapping[str, Mapping[str, float]], ylabel: str, reading: str) -> Figure:
+    """Grouped bars with their values written on them, as in `{"IRM": {"drums": 11.1, …}}`."""
+    figure, axes = new_figure()
+    axis: Axes = axes[0, 0]
+    names = list(next(iter(groups.values())))
+    width = 0.8 / len(groups)
+    for index, (group, values) in enumerate(groups.items()):
+        at = np.arange(len(names)) + (index - (len(groups) - 1) / 2) * width
+        drawn = axis.bar(
+            at,
+            [values[name] for name in names],
+            width,
+            label=group,
+            hatch=("", "//", "..", "xx", "\\\\")[index % 5],
+            edgecolor="white",
+        )
+        axis.bar_label(drawn, fmt="%.1f", fontsize=7, padding=1)
+    axis.set_xticks(np.arange(len(names)), names)
+    axis.set_ylabel(ylabel)
+    axis.legend(fontsize=9)
+    return finish(figure, reading)
+
+
+def phasors(parts: Tensor) -> Figure:
+    """Two complex cells, their sum, and what a mask makes of it, as arrows (lesson 02).
+
+    Args:
+        parts: complex `[2]`, one cell of each source.
+    """
+    mixture = parts.sum()
+    share = parts.abs() / parts.abs().sum()
+    masked = share * mixture
+    figure, axes = new_figure(1, 2, height=3.6)
+    arrows = {
+        "source A": (parts[0], "#0072B2", "-"),
+        "source B": (parts[1], "#E69F00", "-"),
+        "mixture": (mixture, "#666666", "-"),
+    }
+    error = {
+        "source A": (parts[0], "#0072B2", "-"),
+        "mask × mixture": (masked[0], "#CC79A7", "--"),
+    }
+    for axis, drawn, title in zip(
+        axes[0], (arrows, error), ("two sources meet", "what the ratio mask returns"), strict=True
+    ):
+        for name, (value, color, stroke) in drawn.items():
+            axis.annotate(
+                "",
+                xy=(value.real, value.imag),
+                xytext=(0, 0),
+                arrowprops={"arrowstyle": "->", "color": color, "lw": 2, "linestyle": stroke},
+            )
+            axis.text(float(value.real), float(value.imag), f" {name}", color=color, fontsize=9)
+        reach = 1.25 * float(torch.cat([parts, mixture[None]]).abs().max())
+        axis.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", title=title)
+        axis.set_xlabel("real part")
+    axes[0, 0].set_ylabel("imaginary part")
+    off = abs(float(torch.angle(parts[0] * mixture.conj()))) * 180 / np.pi
+    return finish(
+        figure,
+        f"the mixture is the sum of the two arrows and points {off:.0f}° away from source A; the "
+        f"masked arrow has a length of {float(masked[0].abs()):.2f} instead of "
+        f"{float(parts[0].abs()):.2f} and the mixture's direction.",
+    )
