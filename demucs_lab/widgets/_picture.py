@@ -1,0 +1,57 @@
+"""The picture that stands in for a widget on GitHub, in a PDF, or without a kernel."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from demucs_lab.widgets._sound import Wave
+
+if TYPE_CHECKING:
+    from demucs_lab.widgets._base import Sounding
+
+COLUMNS = 360
+
+
+def envelope(wave: Wave, columns: int = COLUMNS) -> npt.NDArray[np.float32]:
+    """Lowest and highest sample of each slice of time, over channels: `[columns, 2]`.
+
+    >>> envelope(np.array([[0.0, 1.0, -1.0, 0.5]], dtype=np.float32), 2).tolist()
+    [[0.0, 1.0], [-1.0, 0.5]]
+    """
+    frames = wave.shape[1]
+    edges = np.arange(min(columns, frames)) * frames // min(columns, frames)
+    low = np.minimum.reduceat(wave.min(0), edges)
+    high = np.maximum.reduceat(wave.max(0), edges)
+    return np.stack([low, high], axis=1)
+
+
+def picture(widget: Sounding) -> str:
+    """The waveforms of the widget's rows as a small PNG, in base64."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    rows = widget.rows()
+    height = 0.32 * len(rows) + 0.34
+    figure = Figure(figsize=(7.2, height), dpi=80, facecolor="white")
+    axes = figure.add_axes((0.13, 0.02, 0.86, 1 - 0.3 / height))
+    scale = max(0.05, *(float(np.abs(wave).max()) for _, _, wave in rows))
+    for k, (name, color, wave) in enumerate(rows):
+        low, high = envelope(wave).T / (2.1 * scale)
+        x = np.linspace(0, 1, len(low))
+        axes.fill_between(x, low - k - 0.01, high - k + 0.01, color=color, linewidth=0, step="mid")
+        axes.text(-0.012, -k, name, ha="right", va="center", fontsize=9, color="#1f2328")
+    axes.set_xlim(0, 1)
+    axes.set_ylim(-len(rows) + 0.5, 0.5)
+    axes.axis("off")
+    figure.text(
+        0.01, 1 - 0.14 / height, f"{widget.summary()}  (run the cell to listen)",
+        fontsize=8, color="#5b636d", va="center",
+    )  # fmt: skip
+    target = io.BytesIO()
+    FigureCanvasAgg(figure).print_png(target, metadata={"Software": None})
+    return base64.b64encode(target.getvalue()).decode("ascii")

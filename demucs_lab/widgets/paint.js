@@ -1,0 +1,80 @@
+// How sound looks: waveforms on one common scale, and the spectrogram of what is heard.
+import { clock } from "./engine.js";
+
+// Magma by anchors: even steps of lightness, the same order for every eye.
+const MAGMA = ["#000004", "#180f3d", "#440f76", "#721f81", "#9e2f7f", "#cd4071", "#f1605d", "#fd9668", "#feca8d", "#fcfdbf"];
+const RGB = MAGMA.map((c) => [1, 3, 5].map((i) => parseInt(c.slice(i, i + 2), 16)));
+const LUT = Array.from({ length: 256 }, (_, v) => {
+  const x = (v / 255) * (RGB.length - 1);
+  const k = Math.min(RGB.length - 2, Math.floor(x));
+  return RGB[k].map((c, i) => Math.round(c + (x - k) * (RGB[k + 1][i] - c)));
+});
+
+/** Steps of 1, 2 or 5 times a power of ten, about `count` of them. */
+function niceStep(duration, count) {
+  const raw = duration / Math.max(1, count);
+  const base = 10 ** Math.floor(Math.log10(raw));
+  return [1, 2, 5, 10].map((m) => m * base).find((step) => step >= raw);
+}
+
+export function paintRuler(pen, width, height, duration, ink) {
+  const step = niceStep(duration, width / 70);
+  pen.fillStyle = pen.strokeStyle = ink;
+  pen.font = "10px system-ui, sans-serif";
+  pen.textBaseline = "middle";
+  pen.globalAlpha = 0.9;
+  for (let k = 0; k * step < duration; k++) {
+    const x = Math.round((k * step * width) / duration) + 0.5;
+    pen.fillRect(x - 0.5, height - 4, 1, 4);
+    const label = step < 0.1 ? `${(k * step).toFixed(3)} s` : clock(k * step).replace(/\.0$/, "");
+    if (x + 30 < width) pen.fillText(label, x + 3, height / 2);
+  }
+  pen.globalAlpha = 1;
+}
+
+/** One row of min/max columns around the middle line; `scale` is the level at the row's edge. */
+export function paintWave(pen, wave, top, width, height, scale, color, loud, line) {
+  const middle = top + height / 2;
+  pen.globalAlpha = 1;
+  pen.fillStyle = line;
+  pen.fillRect(0, middle - 0.5, width, 1);
+  if (!wave) return;
+  pen.globalAlpha = loud ? 1 : 0.28;
+  pen.fillStyle = color;
+  const half = (height / 2 - 2) / scale;
+  const columns = wave.length / 2;
+  pen.beginPath();
+  for (let k = 0; k < columns; k++) {
+    const high = middle - wave[2 * k + 1] * half;
+    const low = middle - wave[2 * k] * half;
+    pen.rect((k * width) / columns, Math.min(high, middle - 0.5), width / columns, Math.max(1, low - high));
+  }
+  pen.fill();
+  pen.globalAlpha = 1;
+}
+
+/** The picture of `spectrogram`, with its frequency axis, from `top` down. */
+export function paintSpectrogram(pen, picture, columns, rows, top, width, height, low, high) {
+  const image = new ImageData(columns, rows);
+  picture.forEach((value, i) => image.data.set([...LUT[value], 255], 4 * i));
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [columns, rows];
+  canvas.getContext("2d").putImageData(image, 0, 0);
+  pen.imageSmoothingEnabled = true;
+  pen.drawImage(canvas, 0, top, width, height);
+  pen.font = "10px system-ui, sans-serif";
+  pen.textBaseline = "middle";
+  for (const hertz of [50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000]) {
+    if (hertz <= low * 1.1 || hertz >= high / 1.1) continue;
+    const y = top + height * (1 - Math.log(hertz / low) / Math.log(high / low));
+    pen.fillStyle = "#ffffff";
+    pen.globalAlpha = 0.35;
+    pen.fillRect(0, Math.round(y), 5, 1);
+    pen.globalAlpha = 1;
+    pen.strokeStyle = "#000004";
+    pen.lineWidth = 2.5;
+    const label = hertz < 1000 ? `${hertz} Hz` : `${hertz / 1000} kHz`;
+    pen.strokeText(label, 8, y);
+    pen.fillText(label, 8, y);
+  }
+}
