@@ -1,0 +1,38 @@
+import subprocess
+import sys
+
+import demucs_lab
+from demucs_lab import datasets
+
+HEAVY = {"torch", "numpy", "scipy", "musdb", "museval", "librosa", "accelerate", "matplotlib"}
+
+
+def loaded_by(statement: str) -> set[str]:
+    program = f"import sys; {statement}; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    return {name.partition(".")[0] for name in done.stdout.split()}
+
+
+def test_importing_the_package_imports_nothing_heavy():
+    loaded = loaded_by("import demucs_lab, demucs_lab.cli, demucs_lab.doctor")
+    assert not loaded & HEAVY
+
+
+def test_the_library_leaves_optional_packages_alone_until_they_are_used():
+    names = ", ".join(f"demucs_lab.{name}" for name in demucs_lab.__all__)
+    loaded = loaded_by(f"import demucs_lab; {names}; demucs_lab.datasets.MUSDB18")
+    assert not loaded & {"musdb", "museval", "librosa", "accelerate"}
+
+
+def test_every_public_name_resolves():
+    for module in (demucs_lab, datasets):
+        assert set(module.__all__) <= set(dir(module))
+        for name in module.__all__:
+            assert getattr(module, name) is not None
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    for module in (demucs_lab, datasets):
+        assert not hasattr(module, "no_such_name")
