@@ -18,6 +18,7 @@ _FUNCTIONS = {
     "save_audio": "audio",
     "check": "exercises",
     "hint": "exercises",
+    "predict": "exercises",
     "progress": "exercises",
 }
 __all__ = [*sorted(_FUNCTIONS), *_MODULES]

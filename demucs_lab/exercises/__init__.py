@@ -1,0 +1,155 @@
+"""Exercises that say which mistake it is: `check`, `hint`, `predict` and `progress`.
+
+How to write one: README.md in this folder.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+
+from . import _progress
+from .framework import all_exercises, all_predictions
+from .judging import Verdict, judge
+
+__all__ = ["check", "hint", "predict", "progress"]
+
+_HINTS_GIVEN: dict[str, int] = {}
+
+
+def check(
+    name: str,
+    function: Any,
+    *,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+) -> Callable[..., Any]:
+    """Print what is right and wrong about `function`; hand back one that the lesson can go on with.
+
+    The learner's function if it is right, else the reference. Never raises (lesson 00), except
+    where nbgrader grades or validates: there a wrong answer is an AssertionError.
+    """
+    __tracebackhide__ = True
+    exercise = all_exercises().get(name)
+    if exercise is None:
+        print(_unknown("exercise", name, all_exercises()))
+        return function
+    verdict = judge(exercise, function, dtype, device)
+    print(_text(name, verdict))
+    if verdict.status == "right":
+        _progress.solved(name)
+        return function
+    if os.environ.get("NBGRADER_EXECUTION"):
+        raise AssertionError(f"{name}: {verdict.sentence}")
+    return exercise.reference
+
+
+def hint(name: str) -> None:
+    """Print the next hint for exercise `name`; the last one again when there is no further."""
+    exercise = all_exercises().get(name)
+    if exercise is None:
+        print(_unknown("exercise", name, all_exercises()))
+        return
+    number = min(_HINTS_GIVEN.get(name, 0), len(exercise.hints) - 1)
+    _HINTS_GIVEN[name] = number + 1
+    last = " (the last)" if number + 1 == len(exercise.hints) else ""
+    print(f"Hint {number + 1} of {len(exercise.hints)}{last}: {exercise.hints[number]}")
+
+
+def predict(name: str, choice: str | float | None) -> None:
+    """Say what is right or wrong about a guess, and why; ask for one when `choice` is None."""
+    prediction = all_predictions().get(name)
+    if prediction is None:
+        print(_unknown("prediction", name, all_predictions()))
+        return
+    if isinstance(prediction.answer, str):
+        options = prediction.options or {}
+        letters = [f'"{letter}"' for letter in options]
+        asked = f"{', '.join(letters[:-1])} or {letters[-1]}"
+        key = str(choice).strip().strip("()").lower()
+        if choice is None:
+            print(prediction.question)
+            print("".join(f"  {letter}) {text}\n" for letter, text in options.items()), end="")
+            print(f"Make your guess first: set choice to {asked}.")
+        elif key not in options:
+            print(f"{choice!r} is not one of the choices: set choice to {asked}.")
+        else:
+            right = key == prediction.answer
+            print(f"{'✓' if right else '✗'} {key}) {options[key]}\n  {prediction.why[key]}")
+            if right:
+                _progress.solved(name)
+        return
+    if choice is None:
+        unit = f" (in {prediction.unit})" if prediction.unit else ""
+        print(f"{prediction.question}\nMake your guess first: set choice to a number{unit}.")
+        return
+    try:
+        off = float(choice) - prediction.answer
+    except (TypeError, ValueError):
+        print(f"{choice!r} is not a number.")
+        return
+    right = abs(off) <= prediction.within
+    why = prediction.why["right" if right else "low" if off < 0 else "high"]
+    unit = f" {prediction.unit}" if prediction.unit else ""
+    print(
+        f"{'✓' if right else '✗'} your guess {choice:g}{unit}, measured {prediction.answer:g}{unit}"
+    )
+    print(f"  {why}")
+    if right:
+        _progress.solved(name)
+
+
+def progress(lesson: str | None = None) -> None:
+    """Print which exercises are solved, here or in an earlier session; of one lesson if given."""
+    done = _progress.all_solved()
+    lessons: dict[str, list[str]] = {}
+    for exercise in all_exercises().values():
+        if exercise.lesson != "example" and lesson in (None, exercise.lesson):
+            mark = "✓" if exercise.name in done else "·"
+            lessons.setdefault(exercise.lesson, []).append(f"{mark} {exercise.title}")
+    for number, lines in lessons.items():
+        count = sum(line.startswith("✓") for line in lines)
+        print(f"Lesson {number}: {count} of {len(lines)} solved")
+        print("\n".join(f"  {line}" for line in lines))
+    if not lessons:
+        print("No exercises yet.")
+
+
+def _text(name: str, verdict: Verdict) -> str:
+    if verdict.status == "right":
+        lines = [f"{name}: right."]
+    elif verdict.lines:
+        lines = [f"{name}: not yet."]
+    else:
+        lines = [f"{name}: {verdict.sentence}"]
+    said = ""
+    for line in verdict.lines:
+        lines.append(f"  {'✗' if line.mistake else '✓'} {line.claim}")
+        if line.mistake and line.mistake != said:
+            lines.append(f"      {line.mistake}")
+            said = line.mistake
+    if verdict.named:
+        lines.append(f"  → {verdict.sentence}")
+    if verdict.printed.strip():
+        lines.append(f"  Your code printed: {_folded(verdict.printed)}")
+    for warning in verdict.warned[:3]:
+        lines.append(f"  Your code warned: {_folded(warning)}")
+    if verdict.status != "right":
+        lines.append(f'  The lesson goes on with the reference. A hint: lab.hint("{name}")')
+    return "\n".join(lines)
+
+
+def _folded(text: str, width: int = 70) -> str:
+    lines = [line.rstrip() for line in text.strip().splitlines()]
+    first = lines[0] if len(lines[0]) <= width else lines[0][: width - 1] + "…"
+    return first if len(lines) == 1 else f"{first} (and {len(lines) - 1} more lines)"
+
+
+def _unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(str(name), list(known), n=1)
+    meant = f" Did you mean {near[0]!r}?" if near else ""
+    return f"There is no {kind} {name!r}.{meant}"

@@ -1,0 +1,151 @@
+"""Run a learner's code without harm: in time, with its prints kept, random states left alone.
+
+The code runs in a thread of its own, which works the same in a notebook's kernel on Linux, macOS
+and Windows. Past the limit the thread is stopped by an asynchronous exception; a bare `except:`
+in the learner's loop catches the first one, so the exception renews itself until the thread ends.
+"""
+
+from __future__ import annotations
+
+import _thread
+import ctypes
+import functools
+import io
+import random
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import copy_context
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+import torch
+
+GRACE = 2.0  # seconds that a stopped thread has to end; a long torch operation ends later
+
+
+@dataclass
+class Outcome:
+    """What came of one run: a value, an error, or neither when it was stopped."""
+
+    value: Any = None
+    error: BaseException | None = None
+    stopped: bool = False
+    still_busy: bool = False
+    where: FrameType | None = None
+    printed: str = ""
+    warned: tuple[str, ...] = ()
+
+
+def run(work: Callable[[], Any], seconds: float) -> Outcome:
+    """Call `work()` for at most `seconds`; nothing it prints, warns or seeds gets out."""
+    with kept_random_state(), _captured() as (text, caught):
+        outcome = _in_time(work, seconds)
+    outcome.printed = text.getvalue()
+    outcome.warned = tuple(dict.fromkeys(str(warning.message).strip() for warning in caught))
+    return outcome
+
+
+def seed_everything(seed: int = 0) -> None:
+    """Seed Python, numpy and torch; CUDA only where it already runs."""
+    random.seed(seed)
+    if numpy := sys.modules.get("numpy"):
+        numpy.random.seed(seed)
+    torch.default_generator.manual_seed(seed)
+    if torch.cuda.is_initialized():
+        torch.cuda.manual_seed_all(seed)
+
+
+@contextmanager
+def kept_random_state() -> Iterator[None]:
+    """Python's, numpy's and torch's random states and torch's defaults are the same afterwards."""
+    numpy = sys.modules.get("numpy")
+    python_state = random.getstate()
+    numpy_state = numpy.random.get_state() if numpy else None
+    torch_state = torch.default_generator.get_state()
+    cuda_states = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None
+    default_dtype = torch.get_default_dtype()
+    try:
+        yield
+    finally:
+        random.setstate(python_state)
+        if numpy:
+            numpy.random.set_state(numpy_state)
+        torch.default_generator.set_state(torch_state)
+        if cuda_states is not None:
+            torch.cuda.set_rng_state_all(cuda_states)
+        torch.set_default_dtype(default_dtype)
+
+
+@contextmanager
+def _captured() -> Iterator[tuple[io.StringIO, list[warnings.WarningMessage]]]:
+    text = io.StringIO()
+    stdout, stderr = sys.stdout, sys.stderr
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        sys.stdout = sys.stderr = text
+        try:
+            yield text, caught
+        finally:
+            sys.stdout, sys.stderr = stdout, stderr
+
+
+def _in_time(work: Callable[[], Any], seconds: float) -> Outcome:
+    outcome = Outcome()
+    done = threading.Event()
+    context = copy_context()
+    identity: list[int] = []
+
+    def thread() -> None:
+        identity.append(_thread.get_ident())
+        try:
+            outcome.value = context.run(work)
+        except BaseException as error:
+            outcome.error = error
+        done.set()
+
+    _thread.start_new_thread(thread, ())
+    try:
+        if _wait(done, seconds):
+            return outcome
+    except KeyboardInterrupt:
+        _stop(identity[0])
+        raise
+    frame = sys._current_frames().get(identity[0])
+    _stop(identity[0])
+    deadline = time.monotonic() + GRACE
+    while identity[0] in sys._current_frames() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    busy = identity[0] in sys._current_frames()
+    return Outcome(stopped=True, still_busy=busy, where=frame)
+
+
+def _wait(done: threading.Event, seconds: float) -> bool:
+    """Like `done.wait`, in steps, so that Windows can interrupt it."""
+    deadline = time.monotonic() + seconds
+    while not done.wait(min(0.1, max(0.0, deadline - time.monotonic()))):
+        if time.monotonic() >= deadline:
+            return done.is_set()
+    return True
+
+
+def _stop(thread: int) -> None:
+    """Raise in `thread`, and again each time the exception is made, whoever catches it.
+
+    A SystemExit ends a raw thread in silence. Its `__init__` is a C call, so that nothing of
+    Python's own runs, and could be interrupted, between raising and arming the next one.
+    """
+
+    class Stopped(SystemExit):
+        pass
+
+    arm = ctypes.PYFUNCTYPE(None, ctypes.c_ulong, ctypes.py_object)(
+        ("PyThreadState_SetAsyncExc", ctypes.pythonapi)
+    )
+    again = functools.partial(arm, thread, Stopped)
+    Stopped.__init__ = staticmethod(again)  # type: ignore[assignment, method-assign]
+    again()
