@@ -43,8 +43,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if marked["musdb"] and not (ffmpeg and find_musdb()):
         _skip(
             marked["musdb"],
-            "NEEDS REAL SONGS: set MUSDB_PATH to a copy of MUSDB18, or get its 7-second sample with "
-            "`python -m demucs_lab fetch musdb-sample`"
+            "NEEDS REAL SONGS: set MUSDB_PATH to a copy of MUSDB18, or get its 7-second sample "
+            "with `python -m demucs_lab fetch musdb-sample`"
             if ffmpeg
             else "NEEDS FFMPEG: `python -m demucs_lab doctor` says how to install it",
         )

@@ -14,9 +14,9 @@ from torch import Tensor
 from demucs_lab.audio import SOURCES, audio_info, load_audio, to_stereo
 from demucs_lab.datasets.track import Track
 
-SEEKABLE = {".wav", ".flac", ".ogg", ".oga", ".mp3", ".aif", ".aiff", ".w64", ".rf64"}
-"""Formats in which libsndfile starts at any sample; other formats are decoded whole by ffmpeg."""
-SOUND = SEEKABLE | {".opus", ".m4a", ".mp4", ".aac", ".wma", ".caf"}
+SEEKABLE = {".wav", ".flac", ".aif", ".aiff", ".w64", ".rf64"}
+"""Formats in which libsndfile finds a sample exactly; in MP3 and OGG it may miss by a frame."""
+SOUND = SEEKABLE | {".mp3", ".ogg", ".oga", ".opus", ".m4a", ".mp4", ".aac", ".wma", ".caf"}
 
 
 class StemsFolder(Sequence[Track]):
@@ -60,8 +60,8 @@ class StemsFolder(Sequence[Track]):
 def read_part(path: Path, start: int, frames: int) -> Tensor:
     """`frames` samples of a sound file from sample `start`, float32 `[C, frames]`.
 
-    Only that part is read where libsndfile knows the format. Elsewhere (AAC, WMA) the whole file
-    is decoded once and kept, since seeking there may land some samples off.
+    Only that part is read where the format allows it. Elsewhere (MP3, OGG, AAC) the whole file is
+    decoded and the last few are kept, since seeking there does not give the same samples.
     """
     if path.suffix.lower() in SEEKABLE:
         import soundfile
