@@ -1,0 +1,100 @@
+"""Rendered songs on disk: FLAC folders that appear whole or not at all.
+
+Every song is a folder `<index>/` with `drums.flac bass.flac other.flac vocals.flac score.json`. It
+is written under another name beside its place and renamed when all is on the disk. So a kill leaves
+no half song, and two programs may render the same songs at once: the second drops its copy.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import time
+from pathlib import Path
+
+import soundfile
+
+from .composer import compose
+from .score import Score
+from .studio import SOURCES, render
+
+VERSION = 1
+"""Of the composer and the band. Raise it when a song would sound different: all are made anew."""
+FILES = (*(f"{source}.flac" for source in SOURCES), "score.json")
+STALE = 3600.0
+"""Seconds after which a half-written folder is nobody's any more."""
+
+
+def song_folder(root: Path, split: str, index: int, samplerate: int, duration: float) -> Path:
+    """Where a song lies: `<root>/labsongs/v<version>/<rate>hz-<seconds>s/<split>/<index>`."""
+    kind = f"{samplerate}hz-{duration:g}s"
+    return root / "labsongs" / f"v{VERSION}" / kind / split / f"{index:04d}"
+
+
+def is_whole(folder: Path) -> bool:
+    """True if every file of the song is there."""
+    return all((folder / name).is_file() for name in FILES)
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def save_song(folder: Path, score: Score, samplerate: int) -> None:
+    """Render a score into `folder`, all or nothing."""
+    stems = render(score, samplerate)
+    beside = folder.with_name(f".{folder.name}-{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    beside.mkdir(parents=True)
+    try:
+        for source, stem in stems.items():
+            path = beside / f"{source}.flac"
+            soundfile.write(path, stem.T, samplerate, format="FLAC", subtype="PCM_16")
+            _sync(path)
+        path = beside / "score.json"
+        path.write_text(score.to_json(), encoding="utf-8")
+        _sync(path)
+        _take_place(beside, folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _take_place(beside: Path, folder: Path) -> None:
+    for _ in range(3):
+        try:
+            beside.rename(folder)
+        except OSError:
+            if is_whole(folder):
+                return
+            if not folder.exists():
+                raise
+            shutil.rmtree(folder, ignore_errors=True)  # somebody deleted a part of it
+        else:
+            return
+    beside.rename(folder)
+
+
+def ensure_song(folder: Path, split: str, index: int, samplerate: int, duration: float) -> bool:
+    """Render a song unless it is there; True if it was missing."""
+    if is_whole(folder):
+        return False
+    save_song(folder, compose(split, index, duration), samplerate)
+    return True
+
+
+def read_score(folder: Path) -> Score:
+    """The score that lies beside the stems."""
+    return Score.from_json((folder / "score.json").read_text(encoding="utf-8"))
+
+
+def sweep(folder: Path) -> None:
+    """Remove half songs that a killed program left an hour ago or more."""
+    if not folder.is_dir():
+        return
+    for leftover in folder.glob(".*.tmp"):
+        try:
+            if time.time() - leftover.stat().st_mtime > STALE:
+                shutil.rmtree(leftover, ignore_errors=True)
+        except OSError:
+            continue

@@ -1,0 +1,33 @@
+"""A process that renders songs: `python -m demucs_lab.datasets.labsongs.worker`.
+
+It reads one request per line, `{"folder", "split", "index", "samplerate", "duration"}` as JSON, and
+answers each with one line: "ok", or "error: " and a sentence. It ends when its input ends, that is,
+also when the program that started it is gone.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from .cache import ensure_song
+
+
+def main() -> None:
+    """Render what is asked for until nobody asks any more."""
+    for request in sys.stdin:
+        values = json.loads(request)
+        try:
+            ensure_song(Path(values.pop("folder")), **values)
+            answer = "ok"
+        except Exception as error:
+            answer = f"error: {error}".replace("\n", " ")
+        try:
+            print(answer, flush=True)
+        except BrokenPipeError:
+            return
+
+
+if __name__ == "__main__":
+    main()
