@@ -145,9 +145,9 @@ def close(actual: Any, expected: Any, message: str, tol: float = 1e-4) -> None:
         Mistake: `message`, followed by the numbers (all if few, else the worst one and its place).
 
     >>> close(torch.ones(2), 1, "Shares must add up.")
-    >>> close(torch.ones(2), torch.tensor([1.0, 2.0]), "Did you add over the sources?")
+    >>> close(torch.ones(2), torch.tensor([1.0, 2.0]), "Look at axis 0.")
     Traceback (most recent call last):
-    demucs_lab.exercises.framework.Mistake: Did you add over the sources? Got [1, 1], expected [1, 2].
+    demucs_lab.exercises.framework.Mistake: Look at axis 0. Got [1, 1], expected [1, 2].
     """
     got, want = _plain(actual), _plain(expected)
     if want.dim():
@@ -200,7 +200,7 @@ def not_finite(got: Tensor, want: Tensor) -> None:
     fine = torch.isfinite(real) | (got == want) | ((got != got) & (want != want))
     if fine.all():
         return
-    index = (~fine).reshape(-1).nonzero()[0].item()
+    index = int((~fine).reshape(-1).nonzero()[0])
     what = "NaN (0/0?)" if torch.isnan(real.reshape(-1)[index]) else "infinity (division by 0?)"
     raise Mistake(f"The result has {what}{_place(real, index)}.")
 

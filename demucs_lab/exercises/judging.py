@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-import importlib
+import inspect
 import linecache
 import sys
 import types
@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from . import sandbox
-from .framework import Exercise, Mistake, checking_in, not_finite
+from ._imported import answers_of, called, codes, refusal
+from ._values import alike, copied, kind_of, same_kind
+from .framework import Exercise, Mistake, checking_in
 
 
 @dataclass
@@ -53,14 +54,14 @@ def judge(
     if function is None or function is Ellipsis:
         return Verdict("unwritten", f"not written yet: {name} is {function}.")
     if not callable(function):
-        what = f"expected a function, got {_kind(function)}"
+        what = f"expected a function, got {kind_of(function)}"
         return Verdict("wrong", f"{what}: pass {name} itself, without brackets.")
-    if not trusted and (refusal := _refusal(exercise, function)):
-        return Verdict("refused", refusal)
+    if not trusted and (why := refusal(exercise, function)):
+        return Verdict("refused", why)
 
     trial = _Trial(exercise, function, dtype, device, forbidden={} if trusted else None)
     outcome = sandbox.run(trial.run, exercise.seconds)
-    seen = {"printed": outcome.printed, "warned": outcome.warned}
+    seen: dict[str, Any] = {"printed": outcome.printed, "warned": outcome.warned}
     if outcome.stopped:
         return Verdict("stopped", _too_slow(exercise, function, outcome), **seen)
     if outcome.error is not None:
@@ -103,7 +104,7 @@ class _Trial:
         self.calls: list[tuple[str, Any, bool]] = []
         self.lines: list[Line] = []
         self.imported = ""
-        self._forbidden = _forbidden(exercise) if forbidden is None else forbidden
+        self._forbidden = answers_of(exercise) if forbidden is None else forbidden
 
     def run(self) -> None:
         @functools.wraps(self.function, updated=())
@@ -128,7 +129,7 @@ class _Trial:
         return ""
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        given = (args, kwargs) if self.exercise.mutates else _copy((args, kwargs))
+        given = (args, kwargs) if self.exercise.mutates else copied((args, kwargs))
         before = sys.getprofile()
         try:
             if self._forbidden:
@@ -142,7 +143,7 @@ class _Trial:
             if not isinstance(error, Exception):  # sys.exit() ends the check, not the notebook
                 raise RuntimeError(f"{type(error).__name__} was raised") from error
             raise
-        mutated = not self.exercise.mutates and not _alike((args, kwargs), given, exactly=True)
+        mutated = not self.exercise.mutates and not alike((args, kwargs), given, exactly=True)
         self._note("value", result, mutated)
         if mutated:
             raise Mistake("It changes its input in place: work on a copy, e.g. x = x.clone().")
@@ -151,7 +152,7 @@ class _Trial:
         return result
 
     def _note(self, kind: str, result: Any, mutated: bool) -> None:
-        kept = _copy(result) if kind == "value" else result
+        kept = copied(result) if kind == "value" else result
         self.calls.append((kind, kept, mutated))
         if self.like is None:
             return
@@ -161,27 +162,21 @@ class _Trial:
         kind2, other, mutated2 = self.like.calls[position]
         if kind != kind2 or mutated != mutated2:
             raise _Differs
-        if not (_same_error(result, other) if kind == "error" else _alike(kept, other)):
+        if not (_same_error(result, other) if kind == "error" else alike(kept, other)):
             raise _Differs
 
     def _compare(self, result: Any, args: Any, kwargs: Any) -> None:
         """Kind, shape and finiteness are those of the reference's answer to the same call."""
-        args, kwargs = _copy((args, kwargs))
+        args, kwargs = copied((args, kwargs))
         with sandbox.kept_random_state():
             try:
                 expected = self.exercise.reference(*args, **kwargs)
             except Exception:
                 return
-        _same_kind(result, expected, "It returns")
+        same_kind(result, expected, "It returns")
 
     def _watch(self, frame: types.FrameType, event: str, argument: Any) -> None:
-        if event == "call":
-            self.imported = self.imported or self._forbidden.get(frame.f_code, "")
-        elif event == "c_call":
-            try:
-                self.imported = self.imported or self._forbidden.get(argument, "")
-            except TypeError:
-                pass
+        self.imported = self.imported or called(self._forbidden, frame, event, argument)
 
 
 def claim(prove: Callable[..., None]) -> str:
@@ -213,10 +208,10 @@ def _recognise(trial: _Trial) -> str | None:
 
 def _with_refusals(function: Callable[..., Any], exercise: Exercise) -> Callable[..., Any]:
     def refusing(*args: Any, **kwargs: Any) -> Any:
-        copied, named = _copy((args, kwargs))
+        given, named = copied((args, kwargs))
         with sandbox.kept_random_state():
             try:
-                exercise.reference(*copied, **named)
+                exercise.reference(*given, **named)
             except ValueError:
                 raise
             except Exception:
@@ -226,97 +221,7 @@ def _with_refusals(function: Callable[..., Any], exercise: Exercise) -> Callable
     return refusing
 
 
-# -- values ---------------------------------------------------------------------------------------
-
-
-def _copy(value: Any) -> Any:
-    if isinstance(value, Tensor):
-        return value.clone()
-    if type(value) in (list, tuple):
-        return type(value)(_copy(item) for item in value)
-    if type(value) is dict:
-        return {key: _copy(item) for key, item in value.items()}
-    if type(value).__module__ == "numpy" and hasattr(value, "copy"):
-        return value.copy()
-    return value
-
-
-def _alike(one: Any, two: Any, exactly: bool = False) -> bool:
-    """Equal shapes and (nearly) equal numbers; what is no number counts as alike by its type."""
-    if isinstance(one, list | tuple) and isinstance(two, list | tuple):
-        pairs = zip(one, two, strict=False)
-        return len(one) == len(two) and all(_alike(a, b, exactly) for a, b in pairs)
-    if isinstance(one, dict) and isinstance(two, dict):
-        return one.keys() == two.keys() and all(_alike(one[k], two[k], exactly) for k in one)
-    a, b = _as_tensor(one), _as_tensor(two)
-    if a is None or b is None:
-        if isinstance(one, str) or one is None:
-            return bool(one == two)
-        return type(one) is type(two) or (callable(one) and callable(two))
-    if a.shape != b.shape or a.is_complex() != b.is_complex():
-        return False
-    if exactly:
-        return torch.equal(a.nan_to_num(), b.nan_to_num()) if a.is_floating_point() else a.equal(b)
-    a, b = (
-        x.detach().cpu().to(torch.complex128 if x.is_complex() else torch.float64) for x in (a, b)
-    )
-    return torch.allclose(a, b, rtol=1e-3, atol=1e-6, equal_nan=True)
-
-
-def _as_tensor(value: Any) -> Tensor | None:
-    if isinstance(value, Tensor):
-        return value
-    if isinstance(value, bool | int | float | complex) or type(value).__module__ == "numpy":
-        try:
-            return torch.as_tensor(value)
-        except (TypeError, ValueError, RuntimeError):
-            return None
-    return None
-
-
-def _same_kind(result: Any, expected: Any, it: str) -> None:
-    if isinstance(expected, tuple | list) and not isinstance(result, Tensor):
-        if not isinstance(result, tuple | list):
-            raise Mistake(f"{it} {_kind(result)}, expected {len(expected)} values.")
-        if len(result) != len(expected):
-            raise Mistake(f"{it} {len(result)} values, expected {len(expected)}.")
-        for number, (one, other) in enumerate(zip(result, expected, strict=True), start=1):
-            _same_kind(one, other, f"Value {number} is")
-        return
-    if isinstance(expected, Tensor):
-        if not isinstance(result, Tensor):
-            raise Mistake(
-                f"{it} {_kind(result)}, expected a tensor of shape {list(expected.shape)}."
-            )
-        if result.shape != expected.shape:
-            raise Mistake(
-                f"{it} a tensor of shape {list(result.shape)}, expected {list(expected.shape)}."
-            )
-        if result.is_complex() != expected.is_complex():
-            kinds = {True: "complex", False: "real"}
-            found, wanted = kinds[result.is_complex()], kinds[expected.is_complex()]
-            raise Mistake(f"{it} {found} numbers, expected {wanted} ones.")
-        not_finite(result.detach().cpu(), expected.detach().cpu())
-    elif isinstance(expected, float | int) and not isinstance(expected, bool):
-        found = _as_tensor(result)
-        if found is None:
-            raise Mistake(f"{it} {_kind(result)}, expected a number.")
-        if found.numel() != 1:
-            raise Mistake(f"{it} a tensor of shape {list(found.shape)}, expected one number.")
-
-
-def _kind(value: Any) -> str:
-    if value is None:
-        return "None (is the `return` missing?)"
-    if isinstance(value, Tensor):
-        return f"a tensor of shape {list(value.shape)}"
-    name = {"ndarray": "numpy array", "float": "Python float"}.get(
-        type(value).__name__, type(value).__name__
-    )
-    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
-
-
-# -- errors, time, imports ------------------------------------------------------------------------
+# -- sentences about errors and time --------------------------------------------------------------
 
 
 def _same_error(one: BaseException, two: BaseException) -> bool:
@@ -358,94 +263,25 @@ def _quote(function: Any, line: int | None) -> str:
 
 
 def _file(function: Any) -> str:
-    return next((code.co_filename for code in _codes(function)), "")
+    return next((code.co_filename for code in codes(function)), "")
 
 
 def _unwritten(function: Any, calls: list[tuple[str, Any, bool]]) -> str:
+    code = next(iter(codes(function)), None)
     kind, result, _ = calls[0] if calls else ("", 0, False)
     if kind == "error" and isinstance(result, NotImplementedError):
-        return "not written yet."
+        step = result.__traceback__
+        while step is not None and step.tb_next is not None:
+            step = step.tb_next
+        own = step is not None and step.tb_frame.f_code is code  # torch raises it too
+        return "not written yet." if own else ""
     if calls and all(kind == "value" and (r is None or r is ...) for kind, r, _ in calls):
-        code = next(iter(_codes(function)), None)
-        doing = code is not None and (code.co_names or code.co_nlocals > code.co_argcount)
-        return "" if doing else "not written yet."
+        return "not written yet." if code is None or _blank(code) else ""
     return ""
 
 
-def _refusal(exercise: Exercise, function: Any) -> str:
-    bare = _bare(function)
-    if bare is _bare(exercise.reference):
-        return (
-            "this is the reference that an earlier check handed back: "
-            "run the cell with your own function again, then this one."
-        )
-    answers = _forbidden(exercise)
-    found = next((answers[key] for key in [bare, *_codes(bare)] if _hashed(key) in answers), "")
-    module = str(getattr(bare, "__module__", "") or "")
-    if not found and (module == "demucs_lab" or module.startswith("demucs_lab.")):
-        found = f"{module}.{getattr(bare, '__name__', '?')}"
-    return f"this is {found}, imported: write the steps yourself." if found else ""
-
-
-def _hashed(key: Any) -> Any:
-    try:
-        hash(key)
-    except TypeError:
-        return None
-    return key
-
-
-def _bare(function: Any) -> Any:
-    while True:
-        if isinstance(function, functools.partial):
-            function = function.func
-        elif hasattr(function, "__wrapped__"):
-            function = function.__wrapped__
-        elif isinstance(function, types.MethodType):
-            function = function.__func__
-        else:
-            return function
-
-
-def _codes(function: Any) -> list[types.CodeType]:
-    function = _bare(function)
-    if isinstance(function, type):
-        members = [_bare(member) for member in vars(function).values()]
-        return [member.__code__ for member in members if hasattr(member, "__code__")]
-    code = getattr(function, "__code__", None)
-    if code is None and hasattr(type(function), "__call__"):
-        code = getattr(_bare(type(function).__call__), "__code__", None)
-    return [code] if code else []
-
-
-@functools.cache
-def _forbidden_of(reference: Any, names: tuple[str, ...]) -> dict[Any, str]:
-    answers: dict[Any, str] = {}
-    for name in names:
-        function = _bare(find(name))
-        answers.update(dict.fromkeys(_codes(function), name) or {function: name})
-        answers[function] = name
-    answers.update(dict.fromkeys(_codes(reference), "the reference"))
-    return answers
-
-
-def _forbidden(exercise: Exercise) -> dict[Any, str]:
-    return _forbidden_of(exercise.reference, tuple(exercise.forbidden))
-
-
-def find(dotted: str) -> Any:
-    """The object called `dotted`, e.g. "torch.nn.functional.glu".
-
-    >>> find("math.tau") > 6
-    True
-    """
-    parts = dotted.split(".")
-    for split in range(len(parts) - 1, 0, -1):
-        try:
-            found = importlib.import_module(".".join(parts[:split]))
-        except ModuleNotFoundError:
-            continue
-        for part in parts[split:]:
-            found = getattr(found, part)
-        return found
-    raise ModuleNotFoundError(f"no module holds {dotted!r}")
+def _blank(code: types.CodeType) -> bool:
+    """No name is used, and nothing but arguments is a variable."""
+    flags = bool(code.co_flags & inspect.CO_VARARGS) + bool(code.co_flags & inspect.CO_VARKEYWORDS)
+    arguments = code.co_argcount + code.co_kwonlyargcount + flags
+    return not code.co_names and code.co_nlocals == arguments

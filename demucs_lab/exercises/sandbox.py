@@ -147,5 +147,5 @@ def _stop(thread: int) -> None:
         ("PyThreadState_SetAsyncExc", ctypes.pythonapi)
     )
     again = functools.partial(arm, thread, Stopped)
-    Stopped.__init__ = staticmethod(again)  # type: ignore[assignment, method-assign]
+    Stopped.__init__ = staticmethod(again)  # type: ignore[method-assign]
     again()
