@@ -8,14 +8,12 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-SPLITS = {"train": 100, "valid": 14, "test": 50}
-"""Songs in each split of LabSongs."""
-FLAC_RATIO = 0.6
-"""Size of a FLAC stem of LabSongs over its 16-bit samples, rounded up."""
-REAL_TIME = 15.0
-"""Seconds of a song that one core renders in a second, rounded down."""
+if TYPE_CHECKING:
+    from demucs_lab.datasets import Track
+
+SPLITS = ("train", "valid", "test")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -85,7 +83,10 @@ def _add_song_options(parser: argparse.ArgumentParser) -> None:
         "--duration", type=_positive(float), default=30.0, help="of a song, in s (default: 30)"
     )
     parser.add_argument(
-        "--songs", type=_positive(int), default=None, help="only the first SONGS of each split"
+        "--songs",
+        type=_positive(int),
+        default=None,
+        help="how many of each split (default: 100 train, 14 valid, 50 test)",
     )
 
 
@@ -119,21 +120,19 @@ def _fetch_starter(options: argparse.Namespace) -> int:
 
 def _fetch_labsongs(options: argparse.Namespace) -> int:
     from demucs_lab._paths import cache_dir
+    from demucs_lab.datasets import LabSongs
 
-    splits = _splits(options)
-    size = round(_stem_bytes(splits, options) * FLAC_RATIO)
-    print(
-        f"LabSongs: {_songs(splits)} songs of {options.duration:g} s at {options.samplerate} Hz "
-        f"take about {_minutes(splits, options)} to render on this machine's {_cores()} and up to "
-        f"{_gigabytes(size)} in {cache_dir()}; songs that are there already are kept."
-    )
-    _refuse_a_small_disk(cache_dir(), size)
-    if not options.yes and not _agreed():
-        print("nothing was rendered")
-        return 0
-    for split in splits:
-        _labsongs(split, options)
-    print(f"{_songs(splits)} songs are ready in {cache_dir()}")
+    print("Rendering three short songs to see how fast this machine is ...", flush=True)
+    cost = LabSongs.estimate(_splits(options), options.samplerate, options.duration, options.songs)
+    print(f"LabSongs at {options.samplerate} Hz: {cost}")
+    if cost.missing:
+        _refuse_a_small_disk(cache_dir(), cost.bytes * 1.1)
+        if not options.yes and not _agreed():
+            print("nothing was rendered")
+            return 0
+        for split in _splits(options):
+            _labsongs(split, options)
+        print(f"{cost.songs} songs are ready in {cost.folder}")
     return 0
 
 
@@ -148,51 +147,28 @@ def _fetch_musdb_sample(options: argparse.Namespace) -> int:
 
 def _export(options: argparse.Namespace) -> int:
     from demucs_lab.datasets import export_musdb
+    from demucs_lab.datasets.labsongs.dataset import SIZES
 
-    splits = _splits(options)
-    size = round(_stem_bytes(splits, options) * 5 / 4)  # the mixture is a fifth file
-    print(f"{_songs(splits)} songs as 16-bit WAV take {_gigabytes(size)} in {options.folder}")
+    songs = sum(options.songs or SIZES[split] for split in _splits(options))
+    size = songs * options.duration * options.samplerate * 5 * 2 * 2  # 5 files, stereo, 16 bits
+    print(f"{songs} songs as 16-bit WAV take {_gigabytes(size)} in {options.folder}")
     _refuse_a_small_disk(options.folder, size)
-    for split in splits:
+    for split in _splits(options):
         export_musdb(_labsongs(split, options), options.folder, split)
     print(f'written; read them with musdb.DB(root="{options.folder}", is_wav=True)')
     return 0
 
 
-def _splits(options: argparse.Namespace) -> dict[str, int]:
-    chosen = SPLITS if options.split == "all" else {options.split: SPLITS[options.split]}
-    return {split: min(n, options.songs or n) for split, n in chosen.items()}
+def _splits(options: argparse.Namespace) -> tuple[str, ...]:
+    return SPLITS if options.split == "all" else (options.split,)
 
 
-def _songs(splits: dict[str, int]) -> int:
-    return sum(splits.values())
-
-
-def _labsongs(split: str, options: argparse.Namespace):  # -> LabSongs
+def _labsongs(split: str, options: argparse.Namespace) -> Sequence[Track]:
     from demucs_lab.datasets import LabSongs
 
     return LabSongs(
-        split, samplerate=options.samplerate, duration=options.duration, n=_splits(options)[split]
+        split, samplerate=options.samplerate, duration=options.duration, n=options.songs
     )
-
-
-def _stem_bytes(splits: dict[str, int], options: argparse.Namespace) -> float:
-    """Four stereo stems of 16 bits."""
-    return _songs(splits) * options.duration * options.samplerate * 4 * 2 * 2
-
-
-def _minutes(splits: dict[str, int], options: argparse.Namespace) -> str:
-    from demucs_lab.doctor import cores
-
-    seconds = _songs(splits) * options.duration / REAL_TIME / cores()
-    seconds *= max(0.5, options.samplerate / 44100)
-    return f"{seconds / 60:.0f} minutes" if seconds > 90 else f"{max(1, round(seconds))} seconds"
-
-
-def _cores() -> str:
-    from demucs_lab.doctor import cores
-
-    return f"{cores()} core{'s' * (cores() != 1)}"
 
 
 def _gigabytes(size: float) -> str:

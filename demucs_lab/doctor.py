@@ -20,6 +20,7 @@ from pathlib import Path
 from demucs_lab._paths import cache_dir, checkout, data_dir
 
 SOURCE_FILES = ("drums.flac", "bass.flac", "other.flac", "vocals.flac")
+STARTER_SONGS, STARTER_FOLDER = 72, "22050hz-12s"
 STARTER_SPACE = 200_000_000
 """Bytes that the starter songs may take."""
 PATIENCE = 120
@@ -265,14 +266,27 @@ def _songs() -> Iterator[Finding]:
     )
     yield Finding("first songs", found)
     if _starter_is_rendered():
-        yield Finding("starter songs", "rendered")
+        yield Finding("starter songs", f"{STARTER_SONGS} rendered")
     else:
         fetch = f"{_quoted(sys.executable)} -m demucs_lab fetch starter"
-        yield Finding("starter songs", "not rendered yet (under a minute)", fetch)
+        found = f"{_starter_songs()} of {STARTER_SONGS} rendered (the rest takes under a minute)"
+        yield Finding("starter songs", found, fetch)
+    sets = {
+        folder.parent.name: len(list(folder.glob("*/score.json")))
+        for folder in cache_dir().glob("labsongs/v*/*/train")
+        if folder.parent.name != STARTER_FOLDER
+    }
+    if sets:
+        found = ", ".join(f"{count} train songs of {name}" for name, count in sorted(sets.items()))
+        yield Finding("LabSongs", found)
+
+
+def _starter_songs() -> int:
+    return len(list(cache_dir().glob(f"labsongs/v*/{STARTER_FOLDER}/*/*/score.json")))
 
 
 def _starter_is_rendered() -> bool:
-    return any(cache_dir().glob("labsongs/*"))
+    return _starter_songs() >= STARTER_SONGS
 
 
 def _musdb() -> Iterator[Finding]:

@@ -1,6 +1,7 @@
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 
 from demucs_lab import cli, datasets
 from demucs_lab.datasets import StemsFolder, Track
+from demucs_lab.datasets.labsongs.dataset import SIZES, Estimate
 
 RATE = 8000
 
@@ -17,6 +19,7 @@ class Songs(list):
     """Stands in for LabSongs: notes what was asked for and gives short noises."""
 
     asked: list
+    missing: int
 
     def __init__(self, split, samplerate=44100, duration=30.0, n=None):
         self.asked.append((split, samplerate, duration, n))
@@ -28,8 +31,13 @@ class Songs(list):
                 frames,
                 lambda source, start, count: 0.1 * torch.ones(2, count),
             )
-            for number in range(n or 3)
+            for number in range(n or 3)  # enough for a test
         )
+
+    @staticmethod
+    def estimate(splits, samplerate, duration, n):
+        songs = sum(n or SIZES[split] for split in splits)
+        return Estimate(songs, Songs.missing, 200.0, 900_000_000, Path("cache"))
 
     @classmethod
     def starter(cls, split):
@@ -38,7 +46,7 @@ class Songs(list):
 
 @pytest.fixture
 def asked(monkeypatch, data_folder):
-    Songs.asked = []
+    Songs.asked, Songs.missing = [], 7
     monkeypatch.setattr(datasets, "LabSongs", Songs, raising=False)
     return Songs.asked
 
@@ -66,11 +74,16 @@ def test_fetch_starter_renders_both_starter_sets(asked, capsys):
 
 def test_fetch_labsongs_says_time_and_space_before_it_starts(asked, capsys):
     assert cli.main(["fetch", "labsongs", "--samplerate", "22050", "--yes"]) == 0
-    assert asked == [(split, 22050, 30.0, n) for split, n in cli.SPLITS.items()]
+    assert asked == [(split, 22050, 30.0, None) for split in ("train", "valid", "test")]
     said = capsys.readouterr().out
-    assert "164 songs of 30 s at 22050 Hz take about" in said
-    assert "core" in said
-    assert " GB in " in said or " MB in " in said
+    assert "at 22050 Hz: 7 of 164 songs to render: about 3.3 min and 900 MB in cache" in said
+
+
+def test_fetch_labsongs_has_nothing_to_do_a_second_time(asked, capsys):
+    Songs.missing = 0
+    assert cli.main(["fetch", "labsongs"]) == 0
+    assert asked == []
+    assert "all 164 songs are rendered" in capsys.readouterr().out
 
 
 def test_fetch_labsongs_takes_one_split_and_fewer_songs(asked):
@@ -111,8 +124,8 @@ def test_export_writes_songs_that_other_programs_read(asked, tmp_path):
     folder = tmp_path / "out"
     options = ["--samplerate", str(RATE), "--duration", "0.5", "--songs", "2"]
     assert cli.main(["export", "labsongs", str(folder), *options]) == 0
-    assert asked == [(split, RATE, 0.5, 2) for split in cli.SPLITS]
-    for split in cli.SPLITS:
+    assert asked == [(split, RATE, 0.5, 2) for split in SIZES]
+    for split in SIZES:
         tracks = StemsFolder(folder / split)
         assert [track.name for track in tracks] == [f"{split} 0", f"{split} 1"]
         assert np.allclose(tracks[0].mixture, 0.4, atol=1e-3)
@@ -208,9 +221,20 @@ def test_the_module_runs_as_a_program():
 
 
 def test_a_console_without_unicode_still_shows_a_path(data_folder, monkeypatch):
-    command = [sys.executable, "-m", "demucs_lab", "fetch", "labsongs"]
+    command = [sys.executable, "-m", "demucs_lab", "doctor"]
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     monkeypatch.setenv("DEMUCS_LAB_DATA", str(data_folder / "Müsik"))
     done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, check=False)
     assert b"M?sik" in done.stdout
-    assert done.returncode == 2
+    assert done.returncode == 0
+
+
+def test_a_real_song_is_rendered_and_exported(data_folder, tmp_path):
+    options = ["--split", "test", "--samplerate", "8000", "--duration", "4", "--songs", "1"]
+    assert cli.main(["fetch", "labsongs", *options, "--yes"]) == 0
+    rendered = datasets.LabSongs("test", 8000, 4, 1)[0]
+    assert cli.main(["export", "labsongs", str(tmp_path), *options]) == 0
+    exported = StemsFolder(tmp_path / "test")[0]
+    assert exported.name == rendered.name
+    assert torch.equal(exported.stems, rendered.stems)
+    assert torch.equal(exported.mixture, rendered.mixture)

@@ -9,6 +9,7 @@ from packaging.version import Version
 
 from demucs_lab import doctor
 from demucs_lab._paths import checkout
+from demucs_lab.datasets.labsongs import cache, dataset
 
 SONGS = ("drums.flac", "bass.flac", "other.flac", "vocals.flac")
 
@@ -177,6 +178,23 @@ def test_songs_are_counted(quick):
     starter = examined()["starter songs"]
     assert starter.state == "optional"
     assert starter.fix.endswith("-m demucs_lab fetch starter")
+
+
+def test_the_starter_set_is_whole_when_every_song_is_there(quick):
+    """In the folders that LabSongs itself uses."""
+    for split, count in dataset.STARTER.items():
+        for index in range(count):
+            folder = cache.song_folder(
+                quick / "cache", split, index, dataset.STARTER_RATE, dataset.STARTER_SECONDS
+            )
+            folder.mkdir(parents=True)
+            for name in cache.FILES:
+                (folder / name).touch()
+    assert examined()["starter songs"].state == "ok"
+    (folder / "score.json").unlink()
+    finding = examined()["starter songs"]
+    assert finding.state == "optional"
+    assert finding.found.startswith("71 of 72")
 
 
 def test_musdb_is_looked_for_where_the_variable_points(quick, tmp_path, monkeypatch):
