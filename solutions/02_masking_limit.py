@@ -1,0 +1,579 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 02 · The masking limit
+#
+# **If somebody whispered the right answer to your mask, how good could it get?**
+#
+# A mask works like a lighting desk: it turns every patch of a spectrogram up or down, and keeps the
+# rest of the mixture as it is. You will build the best possible desk, hear where it still fails,
+# and find the one thing that it cannot light: the phase.
+#
+# | | |
+# |---|---|
+# | You will be able to | build binary and ratio masks, separate with them, and say what the mixture's phase costs |
+# | Needs | lessons 00 and 01 |
+# | Time | about 60 minutes; the cells alone run in about a minute on two CPU cores (no GPU is used) |
+# | Memory | under 2 GB |
+
+# %%
+import math
+
+import torch
+
+import demucs_lab as lab
+from demucs_lab import masking, metrics, plots
+from demucs_lab.spectral import istft, stft
+
+songs = lab.datasets.LabSongs.starter("test")  # real music: lab.datasets.MUSDB18(split="train")
+
+# %% [markdown]
+# That last line is the only one to change when you want this whole lesson on real music. The songs
+# used here were composed and rendered by the kit, so every stem is known exactly and free to share.
+#
+# ## Hear it
+#
+# Press play, then solo the **bass**. Now switch from *true stems* to *ratio mask*: the same bass, as
+# the best possible ratio mask returns it. The notes are right and in place, yet it sounds as if heard
+# through a door.
+
+
+# %%
+def middle(track, seconds=10.0):
+    """The middle of a song, where everybody plays."""
+    seconds = min(seconds, track.duration)
+    return track.excerpt((track.duration - seconds) / 2, seconds)
+
+
+def named(stems):
+    return dict(zip(lab.SOURCES, stems, strict=True))
+
+
+song = middle(songs[0])
+n_fft = 2 ** round(math.log2(0.093 * song.samplerate))  # the power of two nearest to 93 ms
+best = masking.oracle(song.stems, "irm1", n_fft)
+lab.widgets.StemPlayer(song, systems={"ratio mask": named(best)})
+
+# %% [markdown]
+# ## Predict
+#
+# The mask was computed from the true stems. Nothing was guessed, nothing was learned. What SDR does
+# the bass have?
+#
+# - **a** infinite: with the answer known, nothing can go wrong
+# - **b** 30 to 60 dB: only rounding and the window are left
+# - **c** 5 to 15 dB: a clearly audible error
+# - **d** about 0 dB: no better than silence
+
+# %% predict="bass_ceiling"
+choice = "c"
+lab.predict("bass_ceiling", choice)
+
+# %% [markdown]
+# ## The idea, in one cell
+#
+# A spectrogram cell is an arrow: a length (how loud) and a direction (the phase). Two sources meet in
+# a cell, 3 long and 4 long. The mixture is the sum of the two arrows. A mask may only make that sum
+# shorter. It cannot turn it.
+
+# %%
+a = torch.tensor(3 + 0j)
+print("angle of B   mixture   3/7 of it   distance from A")
+for degrees in (0, 90, 180):
+    b = torch.polar(torch.tensor(4.0), torch.tensor(math.radians(degrees)))
+    mixture = a + b
+    estimate = 3 / 7 * mixture  # A's share, by length
+    print(
+        f"{degrees:7d}°  {mixture.abs():10.2f}  {estimate.abs():10.2f}  "
+        f"{(a - estimate).abs():14.2f}"
+    )
+
+# %% [markdown]
+# When both arrows point the same way, the share 3/7 gives A back exactly. At 90° the estimate is too
+# short *and* points elsewhere. At 180° the mixture points the other way, and the masked A does too.
+
+# %%
+plots.phasors(torch.tensor([3 + 0j, 4j]))
+
+# %% [markdown]
+# ## Build it
+#
+# The share of source $s$ in a cell, with an exponent $p$ that you choose, is the **ideal ratio mask**:
+#
+# $$M_s = \frac{|X_s|^p}{\sum_k |X_k|^p}$$
+#
+# *Ideal* because it needs the true $|X_s|$. With $p = 2$ it is the mask of the SiSEC 2018 campaign
+# ([arXiv:1804.06267](https://arxiv.org/abs/1804.06267)). One popular tutorial divides by the length of
+# the *mixture* instead: that number has no upper bound, since two arrows can cancel.
+#
+# ### Exercise 2.1 · The ratio mask
+# ● ○ ○ difficulty   ● ● ● importance   5–10 minutes
+#
+# In every cell of the spectrogram, what share of the sound belongs to each source? Give a cell where
+# nobody plays back in equal shares. A very quiet cell is not silent.
+#
+# <details><summary>Classic ways to get it wrong</summary>
+#
+# Adding up over time instead of over sources · dividing by zero in silence · a small constant
+# that bends quiet cells · raising the finished share to the power.
+# </details>
+
+
+# %% exercise="ratio_mask"
+def ratio_mask(magnitudes, power=1.0):
+    """Share of each source in every cell.
+
+    magnitudes: [S, ..., F, N], at least 0; power: p > 0.
+    Returns shares of the same shape that add up to 1 over S.
+    """
+    ### BEGIN SOLUTION
+    loudest = magnitudes.amax(0)
+    share = (magnitudes / loudest.where(loudest > 0, 1.0)) ** power
+    total = share.sum(0)
+    return torch.where(total > 0, share / total.where(total > 0, 1.0), 1 / len(magnitudes))
+    ### END SOLUTION
+
+
+# %% check="ratio_mask" points=2
+ratio_mask = lab.check("ratio_mask", ratio_mask)
+
+# %% [markdown]
+# Stuck? `lab.hint("ratio_mask")` gives one hint at a time. Right or wrong, the lesson goes on.
+#
+# Here are the masks of our song. Bright means *mine*.
+
+# %%
+spectra = stft(song.stems, n_fft)  # [S, C, F, N]
+plots.masks(ratio_mask(spectra.abs()), song.samplerate, top_hz=2000)
+
+# %% [markdown]
+# ### Exercise 2.2 · The binary mask
+# ● ○ ○ difficulty   ● ● ○ importance   5 minutes
+#
+# The strictest desk has switches, no faders: the loudest source takes the whole cell. If two are equally
+# loud, the first one takes it.
+#
+# <details><summary>Classic ways to get it wrong</summary>
+#
+# Asking for more than half, which among four often nobody has · two winners in a tie · returning the
+# winner's number · True and False, which cannot multiply a spectrogram.
+# </details>
+
+
+# %% exercise="binary_mask"
+def binary_mask(magnitudes):
+    """1 for the loudest source of every cell, 0 for all others.
+
+    magnitudes: [S, ..., F, N]. Returns the same shape and dtype.
+    """
+    ### BEGIN SOLUTION
+    winner = magnitudes.argmax(0, keepdim=True)
+    return torch.zeros_like(magnitudes).scatter_(0, winner, 1.0)
+    ### END SOLUTION
+
+
+# %% check="binary_mask" points=1
+binary_mask = lab.check("binary_mask", binary_mask)
+
+# %% [markdown]
+# ### Exercise 2.3 · Separate with a mask
+# ● ● ○ difficulty   ● ● ● importance   10 minutes
+#
+# Now the whole way: from the stems to a mask, from the mixture to masked spectrograms, and back to
+# sound. `stft(wav, n_fft)` and `istft(spec, length, n_fft)` are imported above.
+#
+# <details><summary>Classic ways to get it wrong</summary>
+#
+# Masking the true source, which nobody has · adding lengths instead of arrows · forgetting the song's
+# own length · one mask for both channels.
+# </details>
+
+
+# %% exercise="separate"
+def separate(stems, mask, n_fft):
+    """What a mask makes of the mixture of `stems`.
+
+    stems: waveforms [S, C, T]; their sum is the mixture.
+    mask: a function of magnitudes [S, C, F, N] that gives masks of the same shape.
+    Returns estimated waveforms [S, C, T].
+    """
+    ### BEGIN SOLUTION
+    spectra = stft(stems, n_fft)
+    masked = mask(spectra.abs()) * spectra.sum(0)
+    return istft(masked, stems.shape[-1], n_fft)
+    ### END SOLUTION
+
+
+# %% check="separate" points=2
+separate = lab.check("separate", separate)
+
+# %% [markdown]
+# Three desks, one song. How far did they get?
+
+# %%
+stems = song.stems
+desks = {
+    "binary": separate(stems, binary_mask, n_fft),
+    "ratio, p=1": separate(stems, ratio_mask, n_fft),
+    "ratio, p=2": separate(stems, lambda m: ratio_mask(m, 2.0), n_fft),
+}
+scores = {name: named(metrics.sdr(stems, wavs).tolist()) for name, wavs in desks.items()}
+lowest = min(scores["ratio, p=1"], key=scores["ratio, p=1"].get)
+plots.bars(
+    scores,
+    "SDR, dB",
+    f"with the answer known, no source gets more than {max(map(max, (v.values() for v in scores.values()))):.1f} dB; "
+    f"with p=1, {lowest} gets least, {scores['ratio, p=1'][lowest]:.1f} dB.",
+)
+
+# %% [markdown]
+# So much for knowing the answer. Go back to your prediction: was it near?
+#
+# ## Listen again
+#
+# Switch between the three desks while one stem is on solo. The **binary** mask chirps: cells fall silent
+# and come back (the old name is *musical noise*). The **ratio** mask with p = 1 is smooth but lets the
+# others shine through. Then choose a residual, *what is missing*: everything you hear there was lost.
+
+# %%
+lab.widgets.StemPlayer(song, systems={name: named(wavs) for name, wavs in desks.items()})
+
+# %% [markdown]
+# ## Who is to blame, the length or the direction?
+#
+# A mask gets two things wrong in each cell: the length is not quite right, and the direction is the
+# mixture's. To know which costs more, mend one and keep the other.
+#
+# ### Exercise 2.4 · Swap the phase
+# ● ● ○ difficulty   ● ● ● importance   5–10 minutes
+#
+# Keep the length of one arrow, take the direction of another: $|A|\,e^{i\angle B}$. Zero points
+# nowhere: give it the phase 0.
+#
+# <details><summary>Classic ways to get it wrong</summary>
+#
+# Leaving A's own phase inside · degrees for radians · multiplying with the angle itself · 0/0 where B is
+# silent.
+# </details>
+
+
+# %% exercise="swap_phase"
+def swap_phase(magnitude_of, phase_of):
+    """Complex spectrogram with the magnitude of the first and the phase of the second.
+
+    Both complex [..., F, N]; so is the result.
+    """
+    ### BEGIN SOLUTION
+    return torch.polar(magnitude_of.abs(), torch.angle(phase_of))
+    ### END SOLUTION
+
+
+# %% check="swap_phase" points=2
+swap_phase = lab.check("swap_phase", swap_phase)
+
+# %% [markdown]
+# Now mend one thing at a time.
+
+# %%
+mixture = spectra.sum(0).expand_as(spectra)
+masked = ratio_mask(spectra.abs()) * mixture
+length = stems.shape[-1]
+repaired = {
+    "mask, mixture's phase": masked,
+    "true length, mixture's phase": swap_phase(spectra, mixture),
+    "mask, true phase": swap_phase(masked, spectra),
+}
+repaired = {name: istft(spec, length, n_fft) for name, spec in repaired.items()}
+gain = {name: metrics.sdr(stems, wavs) for name, wavs in repaired.items()}
+plain, true_length, true_phase = gain.values()
+plots.bars(
+    {name: named(db.tolist()) for name, db in gain.items()},
+    "SDR, dB",
+    f"mending the length gains {(true_length - plain).mean():.1f} dB on average, mending the phase "
+    f"{(true_phase - plain).mean():.1f} dB.",
+)
+
+# %% [markdown]
+# Read that again: give the mask every length *exactly*, keep the mixture's phase, and little is won.
+# Give it the true phase and keep its wrong lengths, and much is won. That is the price of the phase.
+#
+# Can you hear it? This blind test plays the true bass as A, and the bass of true length with the
+# mixture's phase as B. X is one of them: which? Ten trials; nine or ten right would happen by guessing
+# about once in a hundred times.
+
+# %%
+bass = lab.SOURCES.index("bass")
+lab.widgets.ABX(
+    stems[bass],
+    repaired["true length, mixture's phase"][bass],
+    song.samplerate,
+    names=("true bass", "bass with the mixture's phase"),
+)
+
+# %% [markdown]
+# ## A myth: low notes are more sensitive to phase
+#
+# You may read that a degree of phase costs more at 100 Hz than at 4 kHz, because it is a longer way in
+# centimetres, and that this is why bass is hard to separate. First, guess.
+#
+# Two tones, 100 Hz and 4 kHz, are both turned by 10°. Which one loses more SDR?
+#
+# - **a** the 100 Hz tone: a low tone's degree is a longer way
+# - **b** the 4 kHz tone: it has more periods to go wrong in
+# - **c** both lose the same
+
+# %% predict="phase_myth"
+choice = "c"
+lab.predict("phase_myth", choice)
+
+# %% [markdown]
+# ### Exercise 2.5 · What a phase error costs
+# ● ● ○ difficulty   ● ● ○ importance   10 minutes
+#
+# The true arrow has length 1, the wrong one too, φ degrees away. The error joins their tips. How long
+# is it, and what SDR is that? Check by hand: at 60° the triangle has three equal sides.
+#
+# <details><summary>Classic ways to get it wrong</summary>
+#
+# Degrees into a function that wants radians · 10·log10 for a length · sin φ for the third side ·
+# forgetting that −40° is an error too.
+# </details>
+
+
+# %% exercise="sdr_of_phase_error"
+def sdr_of_phase_error(degrees):
+    """SDR in dB of a sound whose phase is off by `degrees` everywhere.
+
+    degrees: a number or tensor, any sign. Returns a tensor of the same shape.
+    """
+    ### BEGIN SOLUTION
+    half = torch.deg2rad(torch.as_tensor(degrees)) / 2
+    return -20 * torch.log10(2 * torch.sin(half).abs())
+    ### END SOLUTION
+
+
+# %% check="sdr_of_phase_error" points=2
+sdr_of_phase_error = lab.check("sdr_of_phase_error", sdr_of_phase_error)
+
+# %% [markdown]
+# ### Exercise 2.6 · What a delay costs
+# ● ● ○ difficulty   ● ● ○ importance   5 minutes
+#
+# What *is* worse at some frequencies is an error in **time**. A tone of `hz` hertz comes `seconds` too
+# late: by how many degrees is it turned? Your last function does the rest.
+#
+# <details><summary>Classic ways to get it wrong</summary>
+#
+# 2πft into a function that wants degrees · half a turn per period · dividing by the frequency.
+# </details>
+
+
+# %% exercise="sdr_of_delay"
+def sdr_of_delay(seconds, hz):
+    """SDR in dB of a tone of `hz` hertz that comes `seconds` late (numbers or tensors)."""
+    ### BEGIN SOLUTION
+    return sdr_of_phase_error(360 * torch.as_tensor(hz) * torch.as_tensor(seconds))
+    ### END SOLUTION
+
+
+# %% check="sdr_of_delay" points=1
+sdr_of_delay = lab.check("sdr_of_delay", sdr_of_delay)
+
+# %% [markdown]
+# The same two errors, measured on real tones. The dots are the measurement, your formula is the line.
+
+
+# %%
+def tone_sdr(hz, turn):
+    time = torch.arange(48000, dtype=torch.float64) / 48000
+    tone, wrong = (torch.sin(2 * math.pi * hz * time - angle)[None] for angle in (0.0, turn))
+    return metrics.sdr(tone, wrong).item()
+
+
+pitches = [50.0, 100.0, 200.0, 400.0, 800.0, 1600.0, 3200.0]
+late = 1 / 36000  # 27.8 microseconds: one degree at 100 Hz
+lines = {
+    "10° wrong, measured": [tone_sdr(hz, math.radians(10)) for hz in pitches],
+    "10° wrong, your formula": [float(sdr_of_phase_error(10.0))] * len(pitches),
+    "27.8 µs late, measured": [tone_sdr(hz, 2 * math.pi * hz * late) for hz in pitches],
+    "27.8 µs late, your formula": [float(sdr_of_delay(late, hz)) for hz in pitches],
+}
+plots.curves(
+    pitches,
+    lines,
+    "pitch, Hz",
+    "SDR, dB",
+    "ten degrees cost the same at every pitch; 27.8 microseconds cost more the higher the tone.",
+    log_x=True,
+)
+
+# %% [markdown]
+# So the myth has it the wrong way round. The same phase error costs the same SDR at any pitch: 1° is
+# 35.2 dB, 10° is 15.2 dB, 60° is 0 dB. The same *time* error hurts high tones more.
+#
+# ## A surprise: random errors are cheaper
+#
+# Now turn every cell of the real spectrogram by its own random angle. Does your formula hold?
+
+# %%
+spread = (3, 10, 30, 60)
+print("turned by   formula   " + "   ".join(f"{name:>6}" for name in lab.SOURCES))
+for degrees in spread:
+    turned = istft(masking.rotate_phase(spectra, degrees), length, n_fft)
+    row = "   ".join(f"{db:6.1f}" for db in metrics.sdr(stems, turned))
+    print(f"{degrees:8d}°   {sdr_of_phase_error(float(degrees)):7.1f}   {row}")
+
+# %% [markdown]
+# The measured SDR is several decibels *better* than the formula. Every sample lies in four overlapping
+# windows, and when `istft` adds them, random errors partly cancel. The mixture's phase gets no such
+# help: neighbouring windows see the same two sources and are wrong in the same direction.
+#
+# ## Why the bass, then?
+#
+# If low notes are not more sensitive, why does the bass lose so much? Look at where each source keeps
+# its energy, and how far the mixture's arrow points away from its own.
+
+# %%
+power = spectra.abs() ** 2
+hertz = torch.arange(power.shape[-2]) * song.samplerate / n_fft
+angle = torch.rad2deg(torch.angle(spectra * mixture.conj()).abs())
+print("         below 250 Hz   its own share   angle to the mixture")
+for name, energy, share, turn in zip(
+    lab.SOURCES, power, ratio_mask(spectra.abs()), angle, strict=True
+):
+    weight = energy / energy.sum()  # loud cells count more
+    low = weight[:, hertz < 250].sum()
+    print(f"{name:7}  {low:12.0%}  {(weight * share).sum():14.0%}  {(weight * turn).sum():18.1f}°")
+
+# %% [markdown]
+# Below 250 Hz a window of 93 ms has some twenty bins, and the bass, the kick drum and the lowest chords
+# all want them. The bass does not suffer because its phase is delicate. It suffers because it is
+# *crowded*: its cells are shared, and in a shared cell the mixture points elsewhere.
+#
+# If crowding is to blame, narrower bins must help. A longer window has narrower bins.
+
+# %%
+few = [middle(track) for track in songs[:4]]
+sizes = [n_fft // 8, n_fft // 4, n_fft // 2, n_fft, 2 * n_fft, 8 * n_fft]
+result = masking.ceiling(few, ("ibm", "irm1", "irm2", "psm", "magnitude"), sizes)
+result.figure()
+
+# %% [markdown]
+# Up to a point it does. Then the window lasts so long that drum hits smear over it and neighbouring
+# notes share it, and the curves fall again. Every mask pays, somewhere.
+#
+# The same as a table, for the window of this lesson, with the Wiener filter, which may also mix the two
+# channels, and the true phase for comparison:
+
+# %%
+print(masking.ceiling(few, ("mixture", "ibm", "irm1", "irm2", "psm", "mwf", "irm1_phase"), [n_fft]))
+
+# %% [markdown]
+# `psm` is the *phase-sensitive* mask: in every cell, the one number between 0 and 1 that leaves the
+# least error. No real mask in that range can do better. It is the true ceiling of this lesson, and it
+# is still a ceiling.
+#
+# One more number, so that nobody blames the transform: a **complex** mask may turn the arrow too.
+
+# %%
+print(masking.ceiling(few[:1], ("irm1", "complex"), [n_fft]))
+
+# %% [markdown]
+# Over 100 dB: rounding is all that is left. The limit is not in the spectrogram, which loses nothing. It
+# is in keeping the mixture's phase.
+#
+# ## What the papers found
+#
+# SiSEC 2018 measured the IRM with p = 2 and a window of 2048 samples (46 ms) on the 50 test songs of
+# MUSDB18, with BSSEval v4. Papers have drawn it as *the* oracle line since:
+#
+# | dB | drums | bass | other | vocals | mean |
+# |---|---|---|---|---|---|
+# | IRM, p = 2 (oracle) | 8.45 | 7.12 | 7.85 | 9.43 | 8.22 |
+#
+# *Source: the result files of the authors of [1911.13254](https://arxiv.org/abs/1911.13254), printed
+# again in [2211.08553](https://arxiv.org/abs/2211.08553), Table 1.*
+#
+# The same measure on our four songs:
+
+# %%
+short = 2 ** round(math.log2(0.046 * song.samplerate))
+separated = (
+    (track.name, track.stems, masking.oracle(track.stems, "irm2", short), track.samplerate)
+    for track in few
+)
+print(metrics.report(separated))
+
+# %% [markdown]
+# The order of magnitude is the same, and so is the story of the bass. The numbers cannot be the same:
+# these are a few short songs of another kind. Note that the two measures differ too: BSSEval takes the
+# median over seconds and forgives a filter in ISR, SIR and SAR; nSDR is one number for the song.
+#
+# Has anybody passed the line?
+#
+# | dB | bass | all | |
+# |---|---|---|---|
+# | IRM, p = 2 (oracle) | 7.12 | 8.22 | |
+# | Demucs, 2021 | 7.01 | 6.28 | no; trained on MUSDB18 only (1911.13254) |
+# | Demucs, 2021, 150 more songs | 7.60 | 6.79 | bass only |
+# | Hybrid Demucs | 8.76 | 7.68 | bass (2111.03600, Table 3) |
+# | Band-Split RNN | 7.22 | 8.24 | yes: bass, drums 9.01, vocals 10.01 (2211.08553, Table 1) |
+# | HT Demucs, fine-tuned, 800 more songs | 10.39 | 9.00 | yes (2211.08553, Table 1) |
+#
+# You often read that Demucs beat the oracle on bass with 7.6 dB. It did, with 150 songs more than
+# MUSDB18 has; without them it scored 7.01.
+#
+# ## Summary
+#
+# - A mask keeps the mixture's phase. In cells that two sources share, that phase is wrong.
+# - Knowing every magnitude exactly does not help much. Knowing the phase does.
+# - A phase error costs the same at every pitch. Bass loses because its cells are crowded.
+# - Longer windows help until time is shared instead of frequency.
+# - The oracle bounds *real masks*, not separation. Models that make their own phase may pass.
+#
+# ## Quiz
+
+# %% predict="best_in_range"
+# Which of these real masks between 0 and 1 leaves the least squared error?
+# a: binary   b: ratio, p = 1   c: ratio, p = 2   d: phase-sensitive
+choice = "d"
+lab.predict("best_in_range", choice)
+
+# %% predict="oracle_beaten"
+# A model scores higher than the IRM on bass. What follows?
+# a: the measurement is wrong   b: it is not bound to real masks   c: it has seen the test songs
+choice = "b"
+lab.predict("oracle_beaten", choice)
+
+# %% predict="window_question"
+# Why does a longer window raise the ceiling, up to a point?
+# a: narrower bins share less   b: less rounding   c: it hears more of the song at once
+choice = "a"
+lab.predict("window_question", choice)
+
+# %%
+lab.progress()
+
+# %% [markdown]
+# ## Go deeper
+#
+# Read next: `demucs_lab/masking.py`, where every oracle of this lesson is a few lines, and
+# `demucs_lab/spectral.py`, the one STFT behind them.
+#
+# Two open experiments:
+#
+# 1. **Mono.** Average the channels of every stem (`stems.mean(1, keepdim=True)`) and compare `mwf` with
+#    `irm2` again. How much of the Wiener filter's lead was stereo?
+# 2. **Your own band.** Put the stems of one of your songs (`drums.wav`, `bass.wav`, `other.wav`,
+#    `vocals.wav`) into a folder and set `songs = lab.datasets.StemsFolder("that folder")` at the top.
+#    Whose bass is more crowded?
