@@ -13,7 +13,7 @@ STATEMENTS = {
     "nothing": "pass",
     "the package": "import demucs_lab",
     "torch alone": "import torch",
-    "the package, all public names": "import demucs_lab as m; [getattr(m, name) for name in m.__all__]",
+    "the package, all public names": "import demucs_lab as m; [getattr(m, n) for n in m.__all__]",
 }
 TIMES = 5
 
