@@ -1,0 +1,378 @@
+"""Make the notebooks of a lesson from its one source, `solutions/NN_name.py`.
+
+    python solutions/build.py              every lesson
+    python solutions/build.py 02 05        these
+    python solutions/build.py --students   the learner's copies only, nothing is run
+    python solutions/build.py --check      change nothing; fail if a notebook is not what its source gives
+
+`solutions/NN_name.ipynb` is the lesson solved and executed, `course/NN_name.ipynb` the learner's copy:
+no solutions, no outputs. The source is jupytext's percent format, with these markers:
+
+    # %% exercise="ratio_mask"            what the learner writes stands between the lines
+                                          `### BEGIN SOLUTION` and `### END SOLUTION`
+    # %% check="ratio_mask" points=2      locked, graded by nbgrader; points default to 1
+    # %% predict="phase_cost"             the first line is the guess, `choice = "b"`;
+                                          it becomes `choice = None` in the learner's copy
+    # %% tags=["gpu"]                     run only where CUDA is; elsewhere the recorded result stays,
+                                          and nbval skips the cell. The code itself must ask for CUDA
+                                          first, since a learner without a GPU runs it too.
+
+The cell for Colab and the badge are added here, the same in every lesson.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import jupytext
+import nbformat
+from nbformat import NotebookNode
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+COURSE = ROOT / "course"
+LARGEST = 2_000_000  # bytes: beyond it GitHub shows no notebook
+REPOSITORY = "demucs-lab/demucs-lab"
+BADGE = (
+    "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
+    f"(https://colab.research.google.com/github/{REPOSITORY}/blob/main/{{folder}}/{{stem}}.ipynb)"
+)
+COLAB = f"""\
+# On Google Colab this installs the course; anywhere else it does nothing.
+import importlib.util
+import sys
+
+if "google.colab" in sys.modules:
+    from google.colab import output
+    output.enable_custom_widget_manager()
+    if importlib.util.find_spec("demucs_lab") is None:  # Colab's own torch and numpy stay
+        course = "demucs-lab @ git+https://github.com/{REPOSITORY}"
+        %pip install -q --no-deps "{{course}}"
+        %pip install -q anywidget soundfile safetensors musdb museval"""
+# How the kernel of a build, and of nbval, differs from a learner's: it remembers no solved
+# exercise, and draws no progress bars, so that what it prints is the same every time.
+KERNEL_ENV = {"DEMUCS_LAB_PROGRESS": "off", "TQDM_DISABLE": "1", "PYTHONWARNINGS": "default"}
+
+
+class BuildError(Exception):
+    """A lesson that cannot be built; the text says which cell and why."""
+
+
+# -- source → notebook ----------------------------------------------------------------------------
+
+
+def read_source(path: Path, folder: str = "solutions") -> NotebookNode:
+    """The lesson as a notebook, unexecuted, with ids, nbgrader's metadata and the Colab cell."""
+    plain = jupytext.read(path, fmt="py:percent")
+    cells = [_cell(cell) for cell in plain.cells]
+    badge = BADGE.format(folder=folder, stem=path.stem)
+    if cells and cells[0].cell_type == "markdown":
+        cells[0].source += f"\n\n{badge}"
+    else:
+        cells.insert(0, nbformat.v4.new_markdown_cell(badge))
+    cells.insert(1, nbformat.v4.new_code_cell(COLAB))
+    for number, cell in enumerate(cells):
+        cell.id = f"{path.stem}-{number:03d}"
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata=_metadata())
+    _refuse_repeated_names(path, notebook)
+    return notebook
+
+
+def _metadata() -> dict[str, Any]:
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    return {"kernelspec": kernel, "language_info": {"name": "python"}}
+
+
+def _cell(cell: NotebookNode) -> NotebookNode:
+    marks = dict(cell.metadata)
+    exercise, check = marks.pop("exercise", None), marks.pop("check", None)
+    points, guess = marks.pop("points", 1), marks.pop("predict", None)
+    if exercise:
+        marks["nbgrader"] = _nbgrader(exercise, solution=True)
+    elif check:
+        marks["nbgrader"] = _nbgrader(f"check-{check}", grade=True, locked=True, points=points)
+    elif guess:
+        marks["tags"] = [*marks.get("tags", []), "predict"]
+    if "gpu" in marks.get("tags", []):
+        marks["tags"] = [*marks["tags"], "nbval-skip"]
+    if cell.cell_type == "code":
+        return nbformat.v4.new_code_cell(cell.source, metadata=marks)
+    return nbformat.v4.new_markdown_cell(cell.source, metadata=marks)
+
+
+def _nbgrader(name: str, **what: Any) -> dict[str, Any]:
+    plain = {"grade": False, "locked": False, "solution": False, "task": False}
+    return {"schema_version": 3, "grade_id": name, **plain, **what}
+
+
+def _refuse_repeated_names(path: Path, notebook: NotebookNode) -> None:
+    seen: set[str] = set()
+    for cell in notebook.cells:
+        name = cell.metadata.get("nbgrader", {}).get("grade_id")
+        if name in seen:
+            raise BuildError(
+                f"{path.name}: two cells are marked {name!r} ({cell.id} is the second)"
+            )
+        seen |= {name} if name else set()
+
+
+# -- the solved notebook --------------------------------------------------------------------------
+
+
+def execute(notebook: NotebookNode, recorded: NotebookNode | None = None) -> NotebookNode:
+    """Run every cell; GPU cells keep their `recorded` result where there is no CUDA.
+
+    Raises:
+        BuildError: if a cell fails, writes to stderr, or prints what differs from run to run.
+    """
+    from jupyter_client.manager import AsyncKernelManager
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+    on_gpu = _has_cuda()
+    with tempfile.TemporaryDirectory(prefix="lab-", ignore_cleanup_errors=True) as folder:
+        manager = AsyncKernelManager(
+            kernel_name="python3",
+            connection_file=str(Path(folder, "k.json")),
+            transport="ipc" if os.name == "posix" else "tcp",  # no port for others to take
+        )
+        client = NotebookClient(
+            notebook,
+            km=manager,
+            timeout=900,
+            record_timing=False,
+            skip_cells_with_tag="" if on_gpu else "gpu",
+            resources={"metadata": {"path": str(HERE)}},
+        )
+        try:
+            client.execute(env={**os.environ, **KERNEL_ENV}, cleanup_kc=True)
+        except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+            raise BuildError(_failure(notebook, error)) from None
+    notebook.metadata = nbformat.from_dict(_metadata())
+    old = {cell.source: cell for cell in recorded.cells} if recorded else {}
+    for cell in notebook.cells:
+        if cell.cell_type != "code":
+            continue
+        if "gpu" in cell.metadata.get("tags", []) and not on_gpu:
+            cell.outputs = old[cell.source].outputs if cell.source in old else []
+        cell.metadata.pop("execution", None)
+        cell.outputs = [_clean(cell, output) for output in _joined(cell.outputs)]
+    return notebook
+
+
+def _has_cuda() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def _failure(notebook: NotebookNode, error: Exception) -> str:
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if output.output_type == "error":
+                trace = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(output.traceback))
+                return f"cell {cell.id} fails:\n\n{cell.source}\n\n{trace}"
+    return f"the kernel stopped: {error}"
+
+
+def _joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """Prints in a row are one output, however the kernel happened to cut them."""
+    joined: list[NotebookNode] = []
+    for output in outputs:
+        last = joined[-1] if joined else None
+        if last and output.output_type == "stream" == last.output_type and output.name == last.name:
+            last.text += output.text
+        else:
+            joined.append(output)
+    return joined
+
+
+def _clean(cell: NotebookNode, output: NotebookNode) -> NotebookNode:
+    if output.output_type == "stream" and output.name == "stderr":
+        raise BuildError(f"cell {cell.id} writes to stderr, which nbgrader and nbval take for an "
+                         f"error; silence it:\n\n{output.text}")  # fmt: skip
+    if "data" in output:
+        output.data.pop("application/vnd.jupyter.widget-view+json", None)
+        output.data.pop("application/vnd.jupyter.widget-state+json", None)
+    for text in _texts(output):
+        for what, pattern in _UNSTABLE.items():
+            if found := re.search(pattern, text):
+                raise BuildError(f"cell {cell.id} shows {what}: {found.group()!r}; print less")
+    return output
+
+
+_UNSTABLE = {
+    "a path of this machine": "|".join(re.escape(str(p)) for p in (ROOT, Path.home()) if len(str(p)) > 4)
+    or "$^",
+    "a temporary path": r"/tmp/\w+|ipykernel_\d+",
+    "an address in memory": r"\b0x[0-9a-f]{6,}",
+}  # fmt: skip
+
+
+def _texts(output: NotebookNode) -> list[str]:
+    if output.output_type == "stream":
+        return [output.text]
+    data = output.get("data", {})
+    return [data[kind] for kind in ("text/plain", "text/markdown", "text/html") if kind in data]
+
+
+# -- the learner's copy ---------------------------------------------------------------------------
+
+
+def student_copy(path: Path) -> NotebookNode:
+    """What `nbgrader generate_assignment` makes of the lesson, and no guesses made."""
+    import logging
+
+    from nbgrader import preprocessors as steps
+
+    notebook = read_source(path, folder="course")
+    for cell in notebook.cells:
+        if "predict" in cell.metadata.get("tags", []):
+            cell.source = _unguessed(cell)
+    resources = {"nbgrader": {"notebook": path.stem}}
+    for step in (
+        steps.LockCells,
+        steps.ClearSolutions,
+        steps.ClearOutput,
+        steps.ComputeChecksums,
+        steps.ClearHiddenTests,
+        steps.ClearMarkScheme,
+        steps.ComputeChecksums,
+        steps.CheckCellMetadata,
+    ):
+        made = step()
+        made.log.setLevel(logging.ERROR)
+        try:
+            notebook, resources = made.preprocess(notebook, resources)
+        except Exception as error:
+            raise BuildError(f"{path.name}: nbgrader's {step.__name__} says: {error}") from None
+    return notebook
+
+
+def _unguessed(cell: NotebookNode) -> str:
+    first, _, rest = cell.source.partition("\n")
+    found = re.fullmatch(r"(\w+) = [^#]*?(\s*#.*)?", first)
+    if not found:
+        raise BuildError(f'cell {cell.id}: a predict cell starts with a guess, like choice = "b"')
+    return f"{found[1]} = None{found[2] or '  # your guess'}\n{rest}".rstrip()
+
+
+# -- files ----------------------------------------------------------------------------------------
+
+
+def as_text(notebook: NotebookNode) -> str:
+    """The file's content: the same bytes for the same notebook."""
+    nbformat.validate(notebook)
+    return nbformat.writes(notebook, version=4) + "\n"
+
+
+def write(notebook: NotebookNode, path: Path) -> None:
+    from demucs_lab._paths import atomic_path
+
+    with atomic_path(path) as beside:
+        beside.write_bytes(as_text(notebook).encode("utf-8"))
+
+
+def lessons(wanted: list[str]) -> list[Path]:
+    """The sources asked for, by number or name; all of them if none is."""
+    known = sorted(HERE.glob("[0-9][0-9]_*.py"))
+    if not wanted:
+        return known
+    chosen = [p for p in known if any(p.stem == w or p.stem.startswith(f"{w}_") for w in wanted)]
+    missing = [
+        w for w in wanted if not any(p.stem in (w,) or p.stem.startswith(f"{w}_") for p in known)
+    ]
+    if missing:
+        names = ", ".join(p.stem for p in known) or "none yet"
+        raise BuildError(f"no lesson {', '.join(missing)}; there are: {names}")
+    return chosen
+
+
+def build(path: Path, run: bool = True) -> None:
+    """Write both notebooks of one lesson, or, if anything fails, neither."""
+    solved_path = HERE / f"{path.stem}.ipynb"
+    student = student_copy(path)
+    if run:
+        recorded = nbformat.read(solved_path, as_version=4) if solved_path.exists() else None
+        solved = execute(read_source(path), recorded)
+        size = len(as_text(solved).encode("utf-8"))
+        if size > LARGEST:
+            raise BuildError(
+                f"{path.stem}.ipynb would be {size / 1e6:.1f} MB; at most 2 MB, please"
+            )
+        write(solved, solved_path)
+    write(student, COURSE / f"{path.stem}.ipynb")
+
+
+def out_of_date(path: Path) -> list[str]:
+    """What is wrong with the two notebooks that belong to `path`."""
+    wrong = []
+    student_path, solved_path = COURSE / f"{path.stem}.ipynb", HERE / f"{path.stem}.ipynb"
+    for kind in (student_path, solved_path):
+        if not kind.exists():
+            wrong.append(f"{kind.parent.name}/{kind.name} is missing")
+    if student_path.exists() and student_path.read_bytes() != as_text(student_copy(path)).encode():
+        wrong.append(f"course/{student_path.name} is not what its source gives")
+    if solved_path.exists():
+        solved = nbformat.read(solved_path, as_version=4)
+        for cell in solved.cells:
+            if cell.cell_type == "code":
+                cell.outputs, cell.execution_count = [], None
+        if as_text(solved) != as_text(read_source(path)):
+            wrong.append(f"solutions/{solved_path.name} is not what its source gives")
+    return wrong
+
+
+def orphans() -> list[str]:
+    """Notebooks whose source is gone."""
+    known = {path.stem for path in lessons([])}
+    notebooks = [*COURSE.glob("*.ipynb"), *HERE.glob("*.ipynb")]
+    found = [path for path in notebooks if path.stem not in known]
+    return [f"{path.parent.name}/{path.name} has no source" for path in sorted(found)]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="Make the notebooks from solutions/NN_name.py.")
+    parser.add_argument("lessons", nargs="*", metavar="NN", help="which lessons (default: all)")
+    parser.add_argument("--check", action="store_true", help="change nothing, report what is old")
+    parser.add_argument(
+        "--students", action="store_true", help="learner's copies only, run nothing"
+    )
+    options = parser.parse_args(arguments)
+    failed = False
+    try:
+        chosen = lessons(options.lessons)
+    except BuildError as error:
+        print(error, file=sys.stderr)
+        return 2
+    for path in chosen:
+        try:
+            if options.check:
+                wrong = out_of_date(path)
+            else:
+                build(path, run=not options.students)
+                wrong = []
+                print(f"{path.stem}: built")
+        except BuildError as error:
+            wrong = [f"{path.stem}: {error}"]
+        failed = failed or bool(wrong)
+        for line in wrong:
+            print(line, file=sys.stderr)
+    if options.check and not options.lessons:
+        lost = orphans()
+        failed = failed or bool(lost)
+        for line in lost:
+            print(line, file=sys.stderr)
+    if failed and options.check:
+        print("Run `make course` (python solutions/build.py) and commit.", file=sys.stderr)
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
