@@ -1,6 +1,6 @@
 """Every figure a lesson shows, each with one sentence that says what it shows.
 
-A function draws on paper-white or dark backgrounds alike, uses colours that colour-blind readers can
+A function draws on white or dark backgrounds alike, uses colours that colour-blind readers can
 tell apart (Okabe & Ito), never colour alone, and prints its reading below the figure, so that who
 cannot see the figure learns the same.
 """
@@ -48,7 +48,7 @@ def new_figure(rows: int = 1, columns: int = 1, height: float = 3.2, **kwargs: A
 
 
 def finish(figure: Figure, reading: str) -> Figure:
-    """Print what the figure shows, hand it over once, and keep the notebook from showing it twice."""
+    """Print what the figure shows and hand it over, so that the notebook shows it once."""
     import matplotlib.pyplot as plt
 
     figure.text_description = reading  # type: ignore[attr-defined]
@@ -267,4 +267,72 @@ def phasors(parts: Tensor) -> Figure:
         f"the mixture is the sum of the two arrows and points {off:.0f}° away from source A; the "
         f"masked arrow has a length of {float(masked[0].abs()):.2f} instead of "
         f"{float(parts[0].abs()):.2f} and the mixture's direction.",
+    )
+
+
+# -- lesson 01 ------------------------------------------------------------------------------------
+
+_TOP_DB = 60.0  # nobody hears an error below that
+
+
+def score_grid(scores: Mapping[str, Mapping[str, float]]) -> Figure:
+    """Scores as a grid of numbers, dark where much is lost (lesson 01).
+
+    Args:
+        scores: dB by sound and by score, as in `{"hiss": {"SDR": 10.0, "ISR": 25.1, …}}`; what is
+            over 60 dB is shown as "> 60".
+    """
+    columns = list(next(iter(scores.values())))
+    values = np.array([[min(row[name], _TOP_DB) for name in columns] for row in scores.values()])
+    figure, axes = new_figure(height=0.9 + 0.42 * len(scores))
+    axis: Axes = axes[0, 0]
+    axis.grid(False)
+    axis.spines[:].set_visible(False)
+    image = axis.imshow(values, cmap="cividis", vmin=-10, vmax=40, aspect="auto")
+    for (row, column), db in np.ndenumerate(values):
+        text = f"> {_TOP_DB:.0f}" if db >= _TOP_DB else f"{db:.1f}".replace("-", "−")
+        axis.text(
+            column, row, text, ha="center", va="center", color="black" if db > 18 else "white"
+        )
+    axis.set_xticks(range(len(columns)), columns)
+    axis.set_yticks(range(len(scores)), list(scores))
+    axis.tick_params(length=0)
+    axis.xaxis.tick_top()
+    figure.colorbar(image, ax=axis, label="dB", pad=0.01)
+    lowest = {
+        name: min((score for score in columns if score != "SDR"), key=lambda score: row[score])
+        for name, row in scores.items()
+    }
+    parts = ", ".join(f"{name}: {score}" for name, score in lowest.items())
+    return finish(figure, f"which score, SDR aside, is lowest for each sound: {parts}.")
+
+
+def score_over_time(frames: Tensor, whole: Tensor) -> Figure:
+    """SDR of every second of a song, one panel per source, with its median (lesson 01).
+
+    Args:
+        frames: `[S, windows]` in dB, one window per second, NaN where there is no score.
+        whole: `[S]`, the SDR over the whole song at once.
+    """
+    figure, axes = new_figure(1, len(frames), height=2.9, sharey=True)
+    for axis, name, row, song in zip(axes[0], SOURCES, frames, whole, strict=False):
+        seconds = np.arange(len(row)) + 0.5
+        axis.plot(seconds, row.numpy(), marker=_MARKERS[name], markersize=4, linewidth=1,
+                  color=SOURCE_COLORS[name], label="each second")  # fmt: skip
+        axis.axhline(float(row.nanquantile(0.5)), color="black", linestyle="--", label="median")
+        axis.axhline(float(song), color="#666666", linestyle=":", label="whole song at once")
+        for second in seconds[row.isnan().numpy()]:
+            axis.axvspan(second - 0.5, second + 0.5, color="#999999", alpha=0.25, linewidth=0)
+        axis.set_title(name, fontsize=10)
+        axis.set_xlabel("seconds")
+    axes[0, 0].set_ylabel("SDR, dB")
+    axes[0, -1].legend(fontsize=7)
+    spread = [float(row[~row.isnan()].max() - row[~row.isnan()].min()) for row in frames]
+    widest = int(np.argmax(spread))
+    blank = int(frames.isnan().any(0).sum())
+    return finish(
+        figure,
+        f"the SDR of each second jumps up and down, most for {SOURCES[widest]} (a range of "
+        f"{spread[widest]:.0f} dB); {blank} of {frames.shape[1]} seconds have no score (grey), "
+        f"because somebody is silent there.",
     )
