@@ -1,13 +1,13 @@
 """BSSEval v4 in matrix form: the arithmetic behind `metrics.bss_eval`.
 
-museval computes the same decomposition in the time domain. Here correlations are only computed at
+museval computes the same decomposition in the time domain. Here correlations are computed only at
 the lags that are needed, one Cholesky factor serves every estimate, and the energies are summed in
 the frequency domain (Parseval), so no projected signal is ever built.
+
+S sources of C channels are P = S·C reference signals, numbered source by source.
 """
 
 from __future__ import annotations
-
-from functools import partial
 
 import numpy as np
 import scipy.fft
@@ -15,7 +15,8 @@ import scipy.linalg
 import scipy.linalg.lapack
 
 FILTER_LENGTH = 512
-_BLOCK = 1 << 14
+_BLOCK = 4096  # samples per FFT of the correlations: small enough for the processor's cache
+_BLOCKS_AT_ONCE = 8
 
 
 def decompose(references: np.ndarray, estimates: np.ndarray, window: int, hop: int) -> np.ndarray:
@@ -29,27 +30,13 @@ def decompose(references: np.ndarray, estimates: np.ndarray, window: int, hop: i
         `[4, S, windows]` in dB; NaN in a window where any source is silent.
     """
     n_sources, n_channels, length = references.shape
-    taps = FILTER_LENGTH
-    flat = references.reshape(-1, length)
-    lagged = _correlations(flat, np.concatenate([flat, estimates.reshape(-1, length)]), taps)
-    among, across = lagged[:, : len(flat)], lagged[:, len(flat) :, taps - 1 :]
+    window = min(window, length)
+    spatial, joint = _filters(references, estimates)
+    n_fft = 2 * scipy.fft.next_fast_len((window + FILTER_LENGTH) // 2, real=True)  # even
+    spatial = scipy.fft.rfft(spatial, n_fft)  # [S, C, C, F]
+    joint = scipy.fft.rfft(joint, n_fft)  # [S, C, P, F]
 
-    gram = _gram(among, taps)  # [P, taps, P, taps], P = sources x channels
-    target = across.reshape(n_sources * n_channels, n_sources, n_channels, taps)
-    target = target.transpose(0, 3, 1, 2)  # [P, taps, S, C]
-    interfering = _solve(gram, target)  # filters from every source to every estimate
-    spatial = np.zeros_like(interfering)  # filters from the true source alone
-    for source in range(n_sources):
-        rows = slice(source * n_channels, (source + 1) * n_channels)
-        spatial[rows, :, source] = _solve(gram[rows, :, rows], target[rows, :, source])
-
-    n_fft = scipy.fft.next_fast_len(min(window, length) + taps - 1, real=True)
-    both = scipy.fft.rfft(np.stack([spatial, interfering]), n_fft, axis=2)  # [2, P, F, S, C]
-    by_bin = np.ascontiguousarray(both.transpose(2, 0, 3, 4, 1)).reshape(
-        n_fft // 2 + 1, -1, len(flat)
-    )
-
-    n_windows = (length - window + hop) // hop if window < length else 1
+    n_windows = (length - window) // hop + 1
     scores = np.full((4, n_sources, n_windows), np.nan)
     for index in range(n_windows):
         cut = slice(index * hop, index * hop + window)
@@ -58,74 +45,115 @@ def decompose(references: np.ndarray, estimates: np.ndarray, window: int, hop: i
             continue
         true = scipy.fft.rfft(reference, n_fft)  # [S, C, F]
         guess = scipy.fft.rfft(estimate, n_fft)
-        sources_by_bin = np.ascontiguousarray(true.reshape(len(flat), -1).T)[..., None]
-        projected = (by_bin @ sources_by_bin)[..., 0].T.reshape(2, *true.shape)
-        filtered, explained = projected
-        energy = partial(_energy, n_fft=n_fft)
-        clean = energy(true)
-        scores[0, :, index] = _db(clean, energy(guess - true))
-        scores[1, :, index] = _db(clean, energy(filtered - true))
-        scores[2, :, index] = _db(energy(filtered), energy(explained - filtered))
-        scores[3, :, index] = _db(energy(explained), energy(guess - explained))
+        filtered = sum(spatial[:, :, c] * true[:, None, c] for c in range(n_channels))
+        signals = true.reshape(-1, true.shape[-1])
+        explained = sum(joint[:, :, p] * signals[p] for p in range(len(signals)))
+        clean = _energy(true)
+        scores[0, :, index] = _db(clean, _energy(guess - true))
+        scores[1, :, index] = _db(clean, _energy(filtered - true))
+        scores[2, :, index] = _db(_energy(filtered), _energy(explained - filtered))
+        scores[3, :, index] = _db(_energy(explained), _energy(guess - explained))
     return scores
 
 
-def _correlations(left: np.ndarray, right: np.ndarray, taps: int) -> np.ndarray:
-    """`out[p, q, taps - 1 + k] = Σ_t left[p, t] · right[q, t + k]` for |k| < taps.
+def _filters(references: np.ndarray, estimates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Least-squares filters over the whole song, from references to each estimated channel.
 
-    The signals are cut into blocks; each block of `left` meets the stretch of `right` around it.
+    Returns:
+        `[S, C, C, taps]` from the channels of the true source alone (what it explains is the
+        source, spatially distorted), and `[S, C, P, taps]` from all references together (what
+        these add is interference).
     """
-    length, margin = left.shape[-1], taps - 1
+    n_sources, n_channels, _ = references.shape
+    n_signals = n_sources * n_channels
+    among, across = _correlations(references, estimates)
+    joint = _solve(among, across).reshape(n_sources, n_channels, n_signals, -1)
+    spatial = np.empty((n_sources, n_channels, n_channels, FILTER_LENGTH))
+    for source in range(n_sources):
+        own = slice(source * n_channels, (source + 1) * n_channels)
+        spatial[source] = _solve(among[own, own], across[own, own])
+    return spatial, joint
+
+
+def _correlations(references: np.ndarray, estimates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Correlations Σ_t x_p[t] · y_q[t + k] of the references x_p with y_q.
+
+    The references are cut into blocks; each meets the stretch of every signal around it.
+
+    Returns:
+        With y_q the references, `[P, P, 2 taps - 1]`, lag k at index taps − 1 + k; with y_q the
+        estimates, `[P, P, taps]`, lag k at index k.
+    """
+    length = references.shape[-1]
+    references, estimates = references.reshape(-1, length), estimates.reshape(-1, length)
+    n_signals, margin = len(references), FILTER_LENGTH - 1
     step = _BLOCK - 2 * margin
-    blocks = -(-length // step)
-    span = blocks * step
-    a = np.pad(left, ((0, 0), (0, span - length))).reshape(len(left), blocks, step)
-    b = np.lib.stride_tricks.sliding_window_view(
-        np.pad(right, ((0, 0), (margin, span - length + margin))), _BLOCK, axis=1
-    )[:, ::step]
-    total = np.zeros((_BLOCK // 2 + 1, len(left), len(right)), complex)
-    for start in range(0, blocks, 16):
-        A = scipy.fft.rfft(a[:, start : start + 16], _BLOCK)  # [P, blocks, F]
-        B = scipy.fft.rfft(b[:, start : start + 16], _BLOCK)
-        total += A.conj().transpose(2, 0, 1) @ B.transpose(2, 1, 0)
-    # `b` starts `margin` samples before `a`: lag −margin is index 0.
-    return scipy.fft.irfft(total, _BLOCK, axis=0)[: 2 * taps - 1].transpose(1, 2, 0)
+    starts = range(0, length, step)
+    total = np.zeros((_BLOCK // 2 + 1, n_signals, 2 * n_signals), complex)
+    for first in range(0, len(starts), _BLOCKS_AT_ONCE):
+        group = starts[first : first + _BLOCKS_AT_ONCE]
+        around = np.zeros((2 * n_signals, len(group), _BLOCK))
+        for i, start in enumerate(group):
+            begin, end = max(start - margin, 0), min(start + step + margin, length)
+            to = slice(begin - start + margin, end - start + margin)
+            around[:n_signals, i, to] = references[:, begin:end]
+            around[n_signals:, i, to] = estimates[:, begin:end]
+        within = around[:n_signals, :, margin : margin + step]
+        x = scipy.fft.rfft(within, _BLOCK).conj()  # [P, blocks, F]
+        y = scipy.fft.rfft(around)  # [2P, blocks, F]
+        total += np.ascontiguousarray(x.transpose(2, 0, 1)) @ y.transpose(2, 1, 0)
+    # A stretch starts `margin` samples before its block, so lag −margin has index 0.
+    lagged = scipy.fft.irfft(total, axis=0)[: 2 * margin + 1].transpose(1, 2, 0)
+    return lagged[:, :n_signals], lagged[:, n_signals:, margin:]
 
 
-def _gram(among: np.ndarray, taps: int) -> np.ndarray:
-    """Inner products of all delayed references: `gram[p, i, q, j] = r_pq(i − j)`."""
-    lag = taps - 1 + np.arange(taps)[:, None] - np.arange(taps)[None, :]
-    return among[:, :, lag].transpose(0, 2, 1, 3)
+def _solve(among: np.ndarray, across: np.ndarray) -> np.ndarray:
+    """Filters `[Q, P, taps]` that bring P references nearest to Q signals.
 
+    Normal equations, by Cholesky where the references allow it. References that are copies of
+    each other (a mono stem in stereo) make them singular. Pivoting then finds as many independent
+    delayed references as there are, and only those are used: what the filters explain is the same
+    whichever are chosen.
 
-def _solve(gram: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Filters with `gram · filters = target`, by Cholesky where the references allow it.
-
-    References that are copies of each other (a mono stem in stereo) make `gram` singular. Pivoting
-    then finds as many independent delayed references as there are, and only those are used: the
-    projection is the same whichever are chosen.
+    Args:
+        among: correlations between the references, `[P, P, 2 taps - 1]`.
+        across: of the references with the signals, `[P, Q, taps]`.
     """
-    size = gram.shape[0] * gram.shape[1]
-    matrix = gram.reshape(size, size) + np.finfo(float).eps * np.eye(size)
-    columns = target.reshape(size, -1)
-    try:
-        factor = scipy.linalg.cholesky(matrix, check_finite=False)
-        kept = np.arange(size)
-    except np.linalg.LinAlgError:
-        factor, order, rank, _ = scipy.linalg.lapack.dpstrf(matrix)
+    n_signals, n_targets, taps = across.shape
+    targets = across.transpose(0, 2, 1).reshape(n_signals * taps, n_targets)
+    factor, info = scipy.linalg.lapack.dpotrf(_gram(among), overwrite_a=True, clean=False)
+    kept = np.arange(len(factor))
+    if info > 0:  # not positive definite
+        factor, order, rank, _ = scipy.linalg.lapack.dpstrf(_gram(among))
         factor, kept = factor[:rank, :rank], order[:rank] - 1
-    filters = np.zeros_like(columns)
-    filters[kept] = scipy.linalg.cho_solve((factor, False), columns[kept], check_finite=False)
-    return filters.reshape(target.shape)
+    filters = np.zeros_like(targets)
+    filters[kept] = scipy.linalg.cho_solve((factor, False), targets[kept], check_finite=False)
+    return filters.T.reshape(n_targets, n_signals, taps)
 
 
-def _energy(spectrum: np.ndarray, n_fft: int) -> np.ndarray:
-    """Σ_t x², of real signals given by their half spectra `[S, C, F]`, `[S]`."""
-    power = spectrum.real**2 + spectrum.imag**2
-    twice = power.sum((1, 2)) * 2 - power[:, :, 0].sum(1)
-    if n_fft % 2 == 0:
-        twice -= power[:, :, -1].sum(1)
-    return twice / n_fft
+def _gram(among: np.ndarray) -> np.ndarray:
+    """Inner products of all delayed references, `[P·taps, P·taps]`, in LAPACK's order.
+
+    Row (p, i) and column (q, j) hold the correlation of p with q at lag i − j. As in museval, the
+    smallest number that changes 1 is added to the diagonal.
+    """
+    n_signals, taps = len(among), FILTER_LENGTH
+    lag = taps - 1 + np.arange(taps)[:, None] - np.arange(taps)[None, :]
+    size = n_signals * taps
+    gram = among[:, :, lag].transpose(0, 2, 1, 3).reshape(size, size)
+    gram.flat[:: size + 1] += np.finfo(float).eps
+    return gram.T  # the same matrix, for it is symmetric: columns now lie together
+
+
+def _energy(spectrum: np.ndarray) -> np.ndarray:
+    """Σ x² over channels and samples, but for a constant factor, `[S]`.
+
+    Args:
+        spectrum: of real signals, `[S, C, F]`: the bins of negative frequency are left out, so
+            all others but the first and the last count twice.
+    """
+    ends = np.abs(spectrum[:, :, [0, -1]]) ** 2
+    return np.array([2 * np.vdot(x, x).real for x in spectrum]) - ends.sum((1, 2))
 
 
 def _db(signal: np.ndarray, distortion: np.ndarray) -> np.ndarray:

@@ -25,6 +25,8 @@ SOURCES = ("drums", "bass", "other", "vocals")
 
 MAX_CHANNELS = 8  # 7.1 surround
 _SOUNDFILE = {".wav", ".flac", ".ogg", ".oga", ".mp3", ".aif", ".aiff", ".w64", ".rf64"}
+_MP4_FAMILY = {"mov", "mp4", "m4a"}  # their headers state the length to the sample
+_WRITE_BLOCK = 1 << 16  # libsndfile's Vorbis encoder crashes when handed minutes at once
 _SUBTYPES = {16: "PCM_16", 24: "PCM_24", 32: "FLOAT"}
 
 FFMPEG_HELP = (
@@ -76,13 +78,15 @@ def load_audio(path: str | os.PathLike[str], samplerate: int | None = None) -> t
 
 
 def audio_info(path: str | os.PathLike[str]) -> AudioInfo:
-    """Rate, length and channels of a sound file, read from its header alone."""
+    """Rate, length and channels of a sound file, read from its header alone.
+
+    Formats that ffmpeg reads may decode to up to a block (some 1000 samples) more or less.
+    """
     path = _existing(path)
     if path.suffix.lower() in _SOUNDFILE:
         info = _header(path)
         return AudioInfo(info.samplerate, info.frames, info.channels)
-    rate, channels, duration = _probe(path)
-    return AudioInfo(rate, round(duration * rate), channels)
+    return _probe(path)[0]
 
 
 def save_audio(path: str | os.PathLike[str], wav: Tensor, samplerate: int, bits: int = 16) -> float:
@@ -109,7 +113,7 @@ def save_audio(path: str | os.PathLike[str], wav: Tensor, samplerate: int, bits:
     import soundfile
 
     path = Path(path)
-    check_waveform(wav)
+    check_waveform(wav, samplerate=samplerate)
     ending = path.suffix.lower()
     if ending not in {".wav", ".flac", ".ogg", ".mp3"}:
         raise ValueError(f"cannot write {path.name!r}: choose .wav, .flac, .ogg or .mp3")
@@ -118,6 +122,8 @@ def save_audio(path: str | os.PathLike[str], wav: Tensor, samplerate: int, bits:
     ):
         allowed = "16, 24 or 32" if ending == ".wav" else "16 or 24"
         raise ValueError(f"a {ending} file takes bits={allowed}, got {bits}")
+    if ending == ".mp3" and len(wav) > 2:
+        raise ValueError(f"an .mp3 file has 1 or 2 channels, got {len(wav)}: choose .flac or .wav")
 
     samples = wav.detach().to("cpu", torch.float64).numpy().T
     as_float = ending == ".wav" and bits == 32
@@ -139,10 +145,17 @@ def save_audio(path: str | os.PathLike[str], wav: Tensor, samplerate: int, bits:
     else:
         samples = samples.astype(np.float32)
     try:
-        with atomic_path(path) as beside:
-            soundfile.write(beside, samples, samplerate, subtype=subtype, format=ending[1:].upper())
+        with (
+            atomic_path(path) as beside,
+            soundfile.SoundFile(
+                beside, "w", samplerate, wav.shape[0], subtype, format=ending[1:].upper()
+            ) as file,
+        ):
+            for start in range(0, len(samples), _WRITE_BLOCK):
+                file.write(samples[start : start + _WRITE_BLOCK])
     except (OSError, soundfile.SoundFileError) as error:
-        raise OSError(f"could not write {path}: {error}; nothing was left behind") from error
+        reason = str(getattr(error, "error_string", error)).rstrip(".")  # libsndfile's own words
+        raise OSError(f"could not write {path}: {reason}; nothing was left behind") from error
     return gain
 
 
@@ -286,9 +299,15 @@ def _header(path: Path):  # -> soundfile._SoundFileInfo
     except soundfile.SoundFileError as error:
         with path.open("rb") as file:
             start = file.read(64)
-        looks_like_text = all(byte in b"\t\n\r" or 32 <= byte < 127 for byte in start)
-        what = "is a text file" if looks_like_text else "is not a sound file that can be read"
-        raise ValueError(f"{path.name} {what}, whatever its ending says ({error})") from error
+        if all(byte in b"\t\n\r" or 32 <= byte < 127 for byte in start):
+            raise ValueError(
+                f"{path.name} is a text file, whatever its ending says: find the sound file that "
+                f"belongs there"
+            ) from error
+        raise ValueError(
+            f"{path.name} cannot be read as {path.suffix}: it is another format, or damaged or cut "
+            f"short; copy or download it again"
+        ) from error
 
 
 def _read_soundfile(path: Path) -> tuple[Tensor, int]:
@@ -296,6 +315,7 @@ def _read_soundfile(path: Path) -> tuple[Tensor, int]:
 
     info = _header(path)
     _refuse_cut_wav(path)
+    _refuse_cut_ogg(path)
     if info.frames == 0:
         raise ValueError(f"{path.name} holds no sound: its length is 0 samples")
     try:
@@ -309,7 +329,7 @@ def _read_soundfile(path: Path) -> tuple[Tensor, int]:
             f"{path.name} is cut short: its header promises {info.frames / rate:.2f} s, it holds "
             f"{len(samples) / rate:.2f} s; copy or download it again"
         )
-    if info.subtype in {"PCM_S8", "PCM_U8"}:
+    if info.subtype in {"PCM_S8", "PCM_U8", "ALAW", "ULAW"}:
         warnings.warn(
             f"{path.name} has only 8 bits a sample: its own noise, some 48 dB below full scale, "
             f"limits every figure measured on it",
@@ -335,6 +355,20 @@ def _refuse_cut_wav(path: Path) -> None:
             )
 
 
+def _refuse_cut_ogg(path: Path) -> None:
+    """libsndfile reads an OGG up to where it stops; only its last page may carry the end mark."""
+    with path.open("rb") as file:
+        if file.read(4) != b"OggS":
+            return
+        file.seek(-min(path.stat().st_size, 1 << 17), os.SEEK_END)  # a page has at most 64 KiB
+        tail = file.read()
+    last = tail.rfind(b"OggS")
+    marked_last = last >= 0 and tail[last + 5 : last + 6] and tail[last + 5] & 4
+    segments = tail[last + 27 : last + 27 + tail[last + 26]] if marked_last else b""
+    if not marked_last or len(tail) < last + 27 + len(segments) + sum(segments):
+        raise ValueError(f"{path.name} is cut short: its end is missing; copy or download it again")
+
+
 def _run(command: list[str], path: Path) -> bytes:
     if not have_ffmpeg():
         raise RuntimeError(
@@ -350,25 +384,33 @@ def _run(command: list[str], path: Path) -> bytes:
     return done.stdout
 
 
-def _probe(path: Path) -> tuple[int, int, float]:
+def _probe(path: Path) -> tuple[AudioInfo, bool]:
+    """What ffprobe says of the first audio stream, and whether its length is exact."""
     command = ["ffprobe", "-v", "error", "-protocol_whitelist", "file", "-select_streams", "a:0"]
-    command += ["-show_entries", "stream=sample_rate,channels,duration:format=duration"]
+    command += ["-show_entries", "stream=sample_rate,channels,duration:format=duration,format_name"]
     command += ["-of", "json", f"file:{path.resolve()}"]
     said = json.loads(_run(command, path))
     if not said.get("streams"):
         raise ValueError(f"{path.name} holds no sound that ffmpeg can find")
-    stream = said["streams"][0]
-    duration = float(stream.get("duration", said.get("format", {}).get("duration", 0)))
-    return int(stream["sample_rate"]), int(stream["channels"]), duration
+    stream, container = said["streams"][0], said.get("format", {})
+    rate = int(stream["sample_rate"])
+    duration = float(stream.get("duration", container.get("duration", 0)))
+    exact = bool(_MP4_FAMILY & set(container.get("format_name", "").split(",")))
+    return AudioInfo(rate, round(duration * rate), int(stream["channels"])), exact
 
 
 def _read_ffmpeg(path: Path) -> tuple[Tensor, int]:
-    rate, channels, _ = _probe(path)
+    (rate, frames, channels), exact = _probe(path)
     command = ["ffmpeg", "-nostdin", "-v", "error", "-protocol_whitelist", "file,pipe"]
     command += ["-i", f"file:{path.resolve()}", "-map", "0:a:0", "-f", "f32le", "pipe:1"]
     samples = np.frombuffer(_run(command, path), dtype="<f4").reshape(-1, channels)
     if len(samples) == 0:
         raise ValueError(f"{path.name} holds no sound: its length is 0 samples")
+    if exact and len(samples) < frames - rate / 10:
+        raise ValueError(
+            f"{path.name} is damaged or cut short: its header promises {frames / rate:.2f} s, "
+            f"{len(samples) / rate:.2f} s could be read; copy or download it again"
+        )
     return torch.from_numpy(samples.T.astype(np.float32)), rate
 
 

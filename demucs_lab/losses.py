@@ -11,12 +11,13 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from demucs_lab.metrics import si_sdr as _si_sdr
 from demucs_lab.spectral import stft
+
+_DELTA = 1e-8
 
 
 def l1(estimate: Tensor, reference: Tensor) -> Tensor:
-    """Mean absolute error, the loss of Demucs (arXiv:1911.13254, §4.3)."""
+    """Mean absolute error, the loss of Demucs (arXiv:1911.13254)."""
     _same_shape(estimate, reference)
     return (estimate - reference).abs().mean()
 
@@ -28,9 +29,19 @@ def l2(estimate: Tensor, reference: Tensor) -> Tensor:
 
 
 def si_sdr(estimate: Tensor, reference: Tensor) -> Tensor:
-    """Negative scale-invariant SDR in dB, the loss of Conv-TasNet (arXiv:1809.07454, eq. 15)."""
+    """Negative scale-invariant SDR in dB, the loss of Conv-TasNet (arXiv:1809.07454, eq. 15).
+
+    `metrics.si_sdr` with δ = 1e-8 added to every energy, so that silence and a perfect estimate
+    give a finite loss and a finite gradient.
+    """
     _same_shape(estimate, reference)
-    return -_si_sdr(reference, estimate).mean()
+    estimate = estimate - estimate.mean(-1, keepdim=True)
+    reference = reference - reference.mean(-1, keepdim=True)
+    inner = (reference * estimate).sum((-2, -1), keepdim=True)
+    target = inner / (reference.square().sum((-2, -1), keepdim=True) + _DELTA) * reference
+    signal = target.square().sum((-2, -1)) + _DELTA
+    distortion = (target - estimate).square().sum((-2, -1)) + _DELTA
+    return -10 * torch.log10(signal / distortion).mean()
 
 
 def multi_resolution_stft(
@@ -40,7 +51,8 @@ def multi_resolution_stft(
 ) -> Tensor:
     """Spectral convergence plus log-magnitude distance, averaged over several windows.
 
-    Parallel WaveGAN (arXiv:1910.11480, eqs. 3-6): ‖|S| − |Ŝ|‖_F / ‖|S|‖_F + mean |log|S| − log|Ŝ||.
+    Parallel WaveGAN (arXiv:1910.11480, eqs. 3-6): ‖|S| − |Ŝ|‖_F / ‖|S|‖_F + mean |log|S| − log|Ŝ||,
+    magnitudes below 10⁻³·⁵ counted as that much, hop a quarter of each window.
     It does not see the phase: a loss of zero still allows any phase that the magnitudes allow.
     """
     _same_shape(estimate, reference)

@@ -44,8 +44,8 @@ def ideal_binary_mask(sources: Tensor, power: float | None = None) -> Tensor:
         winner = magnitude.argmax(0, keepdim=True)
         return torch.zeros_like(magnitude).scatter_(0, winner, 1.0)
     _check_power(power)
-    mixture = sources.sum(0).abs()
-    return (magnitude**power >= 0.5 * mixture**power).to(magnitude) * (magnitude > 0)
+    threshold = 0.5 ** (1 / power) * sources.sum(0).abs()
+    return ((magnitude >= threshold) & (magnitude > 0)).to(magnitude)
 
 
 def ideal_ratio_mask(sources: Tensor, power: float = 1.0) -> Tensor:
@@ -75,7 +75,7 @@ def ideal_ratio_mask(sources: Tensor, power: float = 1.0) -> Tensor:
 
 
 def phase_sensitive_mask(sources: Tensor) -> Tensor:
-    """The best real mask between 0 and 1, cell by cell (Erdogan et al. 2015, eq. 3; lesson 02).
+    """The best real mask between 0 and 1, cell by cell (Erdogan et al. 2015; lesson 02).
 
     PSM_s = |X_s| / |X| · cos(∠X_s − ∠X), cut to [0, 1]: the number m in that range for which
     |X_s − m X|² is least. What a source gains by being louder than the mixture, or loses by being
@@ -86,18 +86,17 @@ def phase_sensitive_mask(sources: Tensor) -> Tensor:
     """
     _magnitude(sources)
     mixture = sources.sum(0)
-    power = mixture.abs().square()
-    aligned = (sources * mixture.conj()).real / power.where(power > 0, 1.0)
-    return aligned.clamp(0, 1)
+    return torch.where(mixture == 0, 0, sources / mixture.where(mixture != 0, 1)).real.clamp(0, 1)
 
 
 def wiener(sources: Tensor) -> Tensor:
     """Oracle multichannel Wiener filter (lesson 02).
 
     Ŷ_s = v_s R_s (Σ_k v_k R_k)⁻¹ X with the true power v_s[f, n] = mean_c |X_s|² and the true
-    spatial covariance R_s[f] = Σ_n X_s X_sᴴ / Σ_n v_s (Duong, Vincent & Gribonval 2010; the MWF
-    oracle of SiSEC 2018, arXiv:1804.06267). It mixes the channels, so unlike a mask it can turn
-    down what comes from another direction.
+    spatial covariance R_s[f] = Σ_n X_s X_sᴴ / Σ_n v_s (Duong, Vincent & Gribonval 2010, weighted as
+    in Open-Unmix's filter, norbert; SiSEC 2018, arXiv:1804.06267, has an MWF oracle of this kind).
+    It mixes the channels, so unlike a mask it can turn down what comes from another direction.
+    Each v_s R_s also holds 1e-6 of the cell's mean power as white noise: the sum has an inverse.
 
     Args:
         sources: complex `[S, C, F, N]`.
@@ -106,21 +105,22 @@ def wiener(sources: Tensor) -> Tensor:
         Estimated spectrograms `[S, C, F, N]`, adding up to the mixture.
     """
     _magnitude(sources)
-    n_channels = sources.shape[1]
+    n_sources, n_channels = sources.shape[:2]
     v = sources.abs().square().mean(1)  # [S, F, N]
+    tiny = torch.finfo(v.dtype).tiny
     outer = torch.einsum("scfn,sdfn->sfcd", sources, sources.conj())
-    R = outer / v.sum(-1)[..., None, None].clamp_min(torch.finfo(v.dtype).tiny)  # [S, F, C, C]
-    covariance = torch.einsum("sfn,sfcd->fncd", v.to(R), R)  # of the mixture, [F, N, C, C]
-    trace = covariance.diagonal(dim1=-2, dim2=-1).real.sum(-1)
-    floor = (trace * 1e-6 + torch.finfo(v.dtype).tiny)[..., None, None]
-    regular = covariance + floor * torch.eye(n_channels, device=v.device)
+    R = outer / v.sum(-1)[..., None, None].clamp_min(tiny)  # [S, F, C, C]
+    floor = 1e-6 * v.mean(0) + tiny  # [F, N], per source; it keeps the sum invertible
+    white = floor[..., None, None] * torch.eye(n_channels, device=v.device)  # [F, N, C, C]
+    covariance = torch.einsum("sfn,sfcd->fncd", v.to(R), R) + n_sources * white
     mixture = sources.sum(0).permute(1, 2, 0)[..., None]  # [F, N, C, 1]
-    whitened = torch.linalg.solve(regular, mixture)[..., 0]  # [F, N, C]
-    return torch.einsum("sfn,sfcd,fnd->scfn", v.to(R), R, whitened)
+    whitened = torch.linalg.solve(covariance, mixture)[..., 0]  # [F, N, C]
+    coloured = torch.einsum("sfn,sfcd,fnd->scfn", v.to(R), R, whitened)
+    return coloured + (floor[..., None] * whitened).permute(2, 0, 1)
 
 
 def complex_mask(sources: Tensor) -> Tensor:
-    """The complex ratio X_s / X, phase and all (Williamson, Wang & Wang 2016, eq. 3; lesson 02).
+    """The complex ratio X_s / X, phase and all (Williamson, Wang & Wang 2016; lesson 02).
 
     Unbounded, and exact: mask times mixture is the source wherever the mixture is not zero.
     Complex outputs "remove the topline given by the IRM" (Hybrid Transformer Demucs, §2).
@@ -190,14 +190,12 @@ def oracle(
     Raises:
         ValueError: if the method is unknown or `sources` is not `[S, C, T]`.
     """
-    if method not in METHODS:
-        raise ValueError(f"there is no oracle {method!r}: choose from {', '.join(METHODS)}")
+    separate = _oracle_of(method)
     if sources.dim() != 3:
         raise ValueError(
             f"expected sources of shape [sources, channels, time], got {list(sources.shape)}"
         )
-    estimates = METHODS[method][1](stft(sources, n_fft, hop))
-    return istft(estimates, sources.shape[-1], n_fft, hop)
+    return istft(separate(stft(sources, n_fft, hop)), sources.shape[-1], n_fft, hop)
 
 
 @dataclass(frozen=True)
@@ -205,7 +203,7 @@ class Ceiling:
     """What each oracle reaches: one row per method, window and hop.
 
     `rows[i]` holds "method", "n_fft", "hop" (samples) and, per source, the SDR in dB, averaged
-    over the songs; "mean" is the mean over sources.
+    over the songs in which it plays; "mean" is the mean over sources.
     """
 
     rows: tuple[dict[str, Any], ...]
@@ -248,32 +246,45 @@ def ceiling(
 
     Returns:
         A table (print it) with a figure (`.figure()`).
+
+    Raises:
+        ValueError: if there is no track, rates differ, or a method is unknown.
     """
     tracks = [tracks] if hasattr(tracks, "stems") else list(tracks)
     if not tracks:
         raise ValueError("expected at least one track to measure the ceiling on, got none")
-    totals: dict[tuple[str, int, int], Tensor] = {}
+    if rates := {track.samplerate for track in tracks} - {tracks[0].samplerate}:
+        raise ValueError(
+            f"expected tracks of one sample rate, got {tracks[0].samplerate} and {rates.pop()} Hz: "
+            f"windows are counted in samples, so measure them apart"
+        )
+    for method in methods:
+        _oracle_of(method)
+    settings = [(n_fft, n_fft // divisor) for n_fft in n_ffts for divisor in hop_divisors]
+    scores: dict[tuple[str, int, int], list[Tensor]] = {}
     for track in tracks:
         stems = track.stems
-        for n_fft in n_ffts:
-            for divisor in hop_divisors:
-                spec = stft(stems, n_fft, n_fft // divisor)
-                for method in methods:
-                    if method not in METHODS:
-                        oracle(stems, method)  # says which methods there are
-                    estimate = istft(
-                        METHODS[method][1](spec), stems.shape[-1], n_fft, n_fft // divisor
-                    )
-                    key = (method, n_fft, n_fft // divisor)
-                    totals[key] = totals.get(key, 0) + sdr(stems, estimate)
+        silent = stems.abs().amax((1, 2)) == 0
+        for n_fft, hop in settings:
+            spec = stft(stems, n_fft, hop)
+            for method in methods:
+                estimates = istft(_oracle_of(method)(spec), stems.shape[-1], n_fft, hop)
+                decibels = sdr(stems, estimates).masked_fill(silent, torch.nan)
+                scores.setdefault((method, n_fft, hop), []).append(decibels)
     rows: list[dict[str, Any]] = []
-    for (method, n_fft, hop), total in totals.items():
-        mean = total / len(tracks)
-        rows.append({"method": method, "n_fft": n_fft, "hop": hop})
-        rows[-1].update({name: float(db) for name, db in zip(SOURCES, mean, strict=True)})
-        rows[-1]["mean"] = float(mean.mean())
-    rows.sort(key=lambda row: (list(methods).index(row["method"]), row["n_fft"], row["hop"]))
+    for method in methods:
+        for n_fft, hop in sorted(settings):
+            mean = torch.stack(scores[method, n_fft, hop]).nanmean(0)
+            row = {"method": method, "n_fft": n_fft, "hop": hop, "mean": float(mean.nanmean())}
+            row.update({name: float(db) for name, db in zip(SOURCES, mean, strict=True)})
+            rows.append(row)
     return Ceiling(tuple(rows), tracks[0].samplerate, len(tracks))
+
+
+def _oracle_of(method: str) -> Callable[[Tensor], Tensor]:
+    if method not in METHODS:
+        raise ValueError(f"there is no oracle {method!r}: choose from {', '.join(METHODS)}")
+    return METHODS[method][1]
 
 
 def _magnitude(sources: Tensor) -> Tensor:

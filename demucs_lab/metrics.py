@@ -48,7 +48,7 @@ def sdr(reference: Tensor, estimate: Tensor) -> Tensor:
 
 
 def si_sdr(reference: Tensor, estimate: Tensor) -> Tensor:
-    """Scale-invariant SDR in dB (Le Roux et al. 2019, arXiv:1811.02508, eq. 3; lesson 01).
+    """Scale-invariant SDR in dB (Le Roux et al. 2019, arXiv:1811.02508; lesson 01).
 
     Each channel's mean is removed first, as in Conv-TasNet (arXiv:1809.07454, eq. 15). Then the
     reference is scaled by α = ⟨ŝ, s⟩ / ‖s‖², one α for all channels, so turning the estimate up or
@@ -58,7 +58,11 @@ def si_sdr(reference: Tensor, estimate: Tensor) -> Tensor:
         reference, estimate: `[..., C, T]`, the same shape.
 
     Returns:
-        `[...]` in dB, float64 (differentiable). NaN where the reference is silent.
+        `[...]` in dB, float64 (differentiable). Infinite where the estimate is exact but for its
+        level, NaN where either side is silent (or constant): no level could then be chosen.
+
+    Raises:
+        ValueError: if the shapes differ or there is no sample.
 
     >>> song, hiss = torch.sin(torch.arange(1000.0))[None], torch.cos(torch.arange(1000.0))[None]
     >>> [round(si_sdr(song, g * (song + 0.1 * hiss)).item(), 1) for g in (1, 5)]
@@ -70,10 +74,13 @@ def si_sdr(reference: Tensor, estimate: Tensor) -> Tensor:
     energy = reference.square().sum((-2, -1))
     scale = (reference * estimate).sum((-2, -1)) / energy
     target = scale[..., None, None] * reference
-    tiny = torch.finfo(torch.float64).tiny
     signal = target.square().sum((-2, -1))
     distortion = (target - estimate).square().sum((-2, -1))
-    return 10 * torch.log10(signal.clamp_min(tiny) / distortion.clamp_min(tiny)) + 0 * energy.log()
+    return 10 * torch.log10(signal / distortion)
+
+
+class SilentSourceError(ValueError):
+    """A source or an estimate is silent from end to end, so that BSSEval has no answer."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +93,16 @@ class BSSEval:
     sar: Tensor
 
     def median(self) -> dict[str, Tensor]:
-        """The median over windows, NaN left out, `[S]` each: one song's entry in a table."""
-        return {name: getattr(self, name).nanquantile(0.5, dim=1) for name in _SCORES}
+        """The median over windows, `[S]` each: one song's entry in a table.
+
+        As in museval, windows that are NaN (somebody is silent) or infinite (nothing to improve)
+        are left out; NaN if no window is left.
+        """
+        scores = {name: getattr(self, name) for name in _SCORES}
+        return {
+            name: score.where(score.isfinite(), torch.nan).nanquantile(0.5, dim=1)
+            for name, score in scores.items()
+        }
 
 
 _SCORES = ("sdr", "isr", "sir", "sar")
@@ -108,18 +123,21 @@ def bss_eval(
     `museval.metrics.bss_eval` with its defaults for MUSDB18.
 
     Args:
-        references, estimates: `[S, C, T]`, at least two sources.
+        references, estimates: `[S, C, T]`. With one source there is no interference: its SIR is
+            infinite.
         samplerate: in Hz.
-        window, hop: in seconds.
+        window, hop: in seconds, cut down to whole samples as museval does. A window longer than
+            the song is the whole song; a rest at the end that fills no window is not scored.
 
     Returns:
         `BSSEval`, each score `[S, windows]`. As in museval, a window in which any source of either
         side is silent (its channels add up to zero throughout) is NaN for every source.
 
     Raises:
-        ValueError: if shapes differ, or a source or an estimate is silent from end to end.
+        ValueError: if shapes differ, `window` or `hop` is no whole sample long, a sample is NaN,
+            or a source or an estimate is silent from end to end.
     """
-    if references.shape != estimates.shape or references.dim() != 3:
+    if references.shape != estimates.shape or references.dim() != 3 or references.numel() == 0:
         raise ValueError(
             f"expected references and estimates of one shape [sources, channels, time], got "
             f"{list(references.shape)} and {list(estimates.shape)}"
@@ -130,11 +148,16 @@ def bss_eval(
             raise ValueError(f"a {what} holds NaN or infinite samples")
         silent = np.flatnonzero((signals.sum(1) == 0).all(-1))
         if len(silent):
-            raise ValueError(
+            raise SilentSourceError(
                 f"{what} {_source_name(silent[0], len(signals))} is silent from end to end: "
                 f"BSSEval has no answer for it; choose an excerpt where it plays"
             )
-    samples = round(window * samplerate), round(hop * samplerate)
+    samples = int(window * samplerate), int(hop * samplerate)
+    if min(samples) < 1:
+        raise ValueError(
+            f"expected window and hop in seconds, at least one sample long, got window={window} "
+            f"and hop={hop} at {samplerate} Hz"
+        )
     scores = torch.from_numpy(_bsseval.decompose(truth, guess, *samples))
     return BSSEval(*scores)
 
@@ -197,25 +220,34 @@ def report(
             generator keeps one song in memory at a time.
         window, hop: in seconds.
         bss: False computes nSDR only, which is some hundred times faster.
+
+    Raises:
+        ValueError: if there is no song, or one of them cannot be scored; the message names it.
     """
-    songs, nsdr, notes = [], [], []
+    songs: list[str] = []
+    nsdr: list[Tensor] = []
+    notes: list[str] = []
     scores: dict[str, list[Tensor]] = {name: [] for name in _SCORES} if bss else {}
     for name, references, estimates, samplerate in separated:
-        songs.append(name)
-        silent = references.abs().amax((1, 2)) == 0
-        nsdr.append(sdr(references, estimates).masked_fill(silent, torch.nan))
-        medians = {score: torch.full_like(nsdr[-1], torch.nan) for score in scores}
-        if bss:
-            try:
+        try:
+            decibels = sdr(references, estimates)
+            silent = references.abs().amax((1, 2)).to(decibels.device) == 0
+            medians = {score: torch.full_like(decibels, torch.nan) for score in scores}
+            if bss:
                 medians = bss_eval(references, estimates, samplerate, window, hop).median()
-            except ValueError as error:
-                if "silent from end to end" not in str(error):
-                    raise ValueError(f"{name}: {error}") from error
-                notes.append(
-                    f"no BSSEval for {name!r}, where a {str(error).split(' is ')[0]} is silent"
-                )
+        except SilentSourceError as error:
+            notes.append(f"no BSSEval for {name!r}: {str(error).split(':')[0]}")
+        except (ValueError, IndexError) as error:
+            raise ValueError(f"{name}: {error}") from error
+        if nsdr and len(decibels) != len(nsdr[0]):
+            raise ValueError(
+                f"{name} has {len(decibels)} sources, {songs[0]} has {len(nsdr[0])}: report on "
+                f"songs with the same sources together"
+            )
+        songs.append(name)
+        nsdr.append(decibels.masked_fill(silent, torch.nan).cpu())
         for score, values in scores.items():
-            values.append(medians[score])
+            values.append(medians[score].cpu())
     if not songs:
         raise ValueError("expected at least one song to report on, got none")
     count = len(nsdr[0])

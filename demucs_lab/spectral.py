@@ -16,7 +16,7 @@ def stft(wav: Tensor, n_fft: int = 4096, hop: int | None = None) -> Tensor:
     """Complex spectrogram of a waveform (lesson 02).
 
     Args:
-        wav: real `[..., T]`, T ≥ 1.
+        wav: real `[..., T]`, T ≥ 1; half precision is raised to float32.
         n_fft: window length in samples, even.
         hop: distance between frames in samples, at most `n_fft // 2`; None is `n_fft // 4`.
 
@@ -33,6 +33,8 @@ def stft(wav: Tensor, n_fft: int = 4096, hop: int | None = None) -> Tensor:
     hop = _check_sizes(n_fft, hop)
     if not wav.is_floating_point():
         raise ValueError(f"expected a real floating-point waveform, got {wav.dtype}")
+    if wav.dtype in (torch.float16, torch.bfloat16):
+        wav = wav.float()
     length = wav.shape[-1] if wav.dim() else 0
     if wav.numel() == 0:
         raise ValueError(f"expected a waveform of at least one sample, got {list(wav.shape)}")
