@@ -42,7 +42,9 @@ lab: $(VENV)/.lab ffmpeg starter
 	@echo
 	@root=; [ "$$(id -u 2>/dev/null)" != 0 ] || root=--allow-root; \
 	exec $(ENV_PYTHON) -m jupyter lab --ip=127.0.0.1 --port=$(PORT) $$root \
-		--ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/$(FIRST_LESSON) $(LAB_ARGS)
+		--ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/$(FIRST_LESSON) \
+		--LabApp.news_url=None --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate \
+		$(LAB_ARGS)
 
 test: $(VENV)/.dev ffmpeg starter
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} \
