@@ -11,7 +11,7 @@ no solutions, no outputs. The source is jupytext's percent format, with these ma
     # %% exercise="ratio_mask"            what the learner writes stands between the lines
                                           `### BEGIN SOLUTION` and `### END SOLUTION`
     # %% check="ratio_mask" points=2      locked, graded by nbgrader; points default to 1
-    # %% predict="phase_cost"             the first line is the guess, `choice = "b"`;
+    # %% predict="phase_cost"             the first statement is the guess, `choice = "b"`;
                                           it becomes `choice = None` in the learner's copy
     # %% tags=["gpu"]                     run only where CUDA is; elsewhere the recorded result stays,
                                           and nbval skips the cell. The code itself must ask for CUDA
@@ -256,11 +256,13 @@ def student_copy(path: Path) -> NotebookNode:
 
 
 def _unguessed(cell: NotebookNode) -> str:
-    first, _, rest = cell.source.partition("\n")
-    found = re.fullmatch(r"(\w+) = [^#]*?(\s*#.*)?", first)
+    lines = cell.source.splitlines()
+    first = next((n for n, line in enumerate(lines) if line and not line.startswith("#")), 0)
+    found = re.fullmatch(r"(\w+) = [^#]*?(\s*#.*)?", lines[first])
     if not found:
         raise BuildError(f'cell {cell.id}: a predict cell starts with a guess, like choice = "b"')
-    return f"{found[1]} = None{found[2] or '  # your guess'}\n{rest}".rstrip()
+    lines[first] = f"{found[1]} = None{found[2] or '  # your guess'}"
+    return "\n".join(lines)
 
 
 # -- files ----------------------------------------------------------------------------------------

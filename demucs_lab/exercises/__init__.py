@@ -13,12 +13,13 @@ from typing import Any
 import torch
 
 from . import _progress
-from .framework import all_exercises, all_predictions
+from .framework import Exercise, all_exercises, all_predictions
 from .judging import Verdict, judge
 
 __all__ = ["check", "hint", "predict", "progress"]
 
 _HINTS_GIVEN: dict[str, int] = {}
+_TRIED: set[str] = set()
 
 
 def check(
@@ -38,6 +39,7 @@ def check(
     if exercise is None:
         print(_unknown("exercise", name, all_exercises()))
         return function
+    _TRIED.add(name)
     verdict = judge(exercise, function, dtype, device)
     print(_text(name, verdict))
     if verdict.status == "right":
@@ -104,19 +106,23 @@ def predict(name: str, choice: str | float | None) -> None:
 
 
 def progress(lesson: str | None = None) -> None:
-    """Print which exercises are solved, here or in an earlier session; of one lesson if given."""
+    """Print what is solved, in this session or before: in `lesson`, or in all that are begun."""
     done = _progress.all_solved()
-    lessons: dict[str, list[str]] = {}
+    begun = done | _TRIED
+    lessons: dict[str, list[Exercise]] = {}
     for exercise in all_exercises().values():
-        if exercise.lesson != "example" and lesson in (None, exercise.lesson):
-            mark = "✓" if exercise.name in done else "·"
-            lessons.setdefault(exercise.lesson, []).append(f"{mark} {exercise.title}")
-    for number, lines in lessons.items():
-        count = sum(line.startswith("✓") for line in lines)
-        print(f"Lesson {number}: {count} of {len(lines)} solved")
-        print("\n".join(f"  {line}" for line in lines))
-    if not lessons:
-        print("No exercises yet.")
+        lessons.setdefault(exercise.lesson, []).append(exercise)
+    for number, exercises in lessons.items():
+        wanted = number == lesson if lesson else any(e.name in begun for e in exercises)
+        if wanted and number != "example":
+            count = sum(e.name in done for e in exercises)
+            print(f"Lesson {number}: {count} of {len(exercises)} solved")
+            for e in exercises:
+                print(f"  {'✓' if e.name in done else '·'} {e.title}")
+    if lesson is not None and lesson not in lessons:
+        print(_unknown("lesson", lesson, lessons))
+    elif lesson is None and not begun:
+        print("Nothing solved yet. Lesson 00 is where to start.")
 
 
 def _text(name: str, verdict: Verdict) -> str:
