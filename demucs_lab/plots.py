@@ -31,6 +31,7 @@ SOURCE_COLORS = {
     "vocals": "#CC79A7",
 }
 _MARKERS = {"mixture": "x", "drums": "s", "bass": "o", "other": "^", "vocals": "D"}
+_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _LINES = ("-", "--", ":", "-.")
 
 
@@ -152,6 +153,7 @@ def ceiling(result: Ceiling) -> Figure:
             axis.plot(
                 [1000 * n_fft / result.samplerate for n_fft in best],
                 list(best.values()),
+                color=_COLORS[index % len(_COLORS)],
                 linestyle=_LINES[index % 4],
                 marker="os^Dvx*P"[index % 8],
                 markersize=4,
@@ -181,9 +183,14 @@ def curves(
     xlabel: str,
     ylabel: str,
     reading: str,
+    dots: Mapping[str, Sequence[float]] | None = None,
     log_x: bool = False,
 ) -> Figure:
-    """Lines over a common axis, told apart by colour, stroke and marker (lessons 01 and 02)."""
+    """Lines over a common axis, told apart by colour, stroke and marker (lessons 01 and 02).
+
+    `dots` are drawn as marks without a line, in the colours of `lines` in turn: a measurement over
+    the formula that it should follow.
+    """
     figure, axes = new_figure()
     axis: Axes = axes[0, 0]
     for index, (name, y) in enumerate(lines.items()):
@@ -191,16 +198,21 @@ def curves(
             x,
             y,
             label=name,
-            color=SOURCE_COLORS.get(name),
-            marker=_MARKERS.get(name, "os^Dvx"[index % 6]),
+            color=SOURCE_COLORS.get(name, _COLORS[index % len(_COLORS)]),
+            marker="" if dots else _MARKERS.get(name, "os^Dvx"[index % 6]),
             linestyle=_LINES[index % 4],
             markersize=5,
         )
+    for index, (name, y) in enumerate((dots or {}).items()):
+        color = _COLORS[index % len(_COLORS)]
+        axis.plot(x, y, "os^D"[index % 4], label=name, color=color, markersize=7, mfc="none")
     if log_x:
         axis.set_xscale("log")
+        axis.set_xticks(x, [f"{value:g}" for value in x], minor=False)
+        axis.minorticks_off()
     axis.set_xlabel(xlabel)
     axis.set_ylabel(ylabel)
-    axis.legend(fontsize=9)
+    figure.legend(loc="outside upper center", ncols=4, fontsize=9, frameon=False)
     return finish(figure, reading)
 
 
@@ -217,13 +229,14 @@ def bars(groups: Mapping[str, Mapping[str, float]], ylabel: str, reading: str) -
             [values[name] for name in names],
             width,
             label=group,
+            color=_COLORS[index % len(_COLORS)],
             hatch=("", "//", "..", "xx", "\\\\")[index % 5],
             edgecolor="white",
         )
         axis.bar_label(drawn, fmt="%.1f", fontsize=7, padding=1)
     axis.set_xticks(np.arange(len(names)), names)
     axis.set_ylabel(ylabel)
-    axis.legend(fontsize=9)
+    figure.legend(loc="outside upper center", ncols=len(groups), fontsize=9, frameon=False)
     return finish(figure, reading)
 
 
@@ -257,8 +270,9 @@ def phasors(parts: Tensor) -> Figure:
                 arrowprops={"arrowstyle": "->", "color": color, "lw": 2, "linestyle": stroke},
             )
             axis.text(float(value.real), float(value.imag), f" {name}", color=color, fontsize=9)
-        reach = 1.25 * float(torch.cat([parts, mixture[None]]).abs().max())
-        axis.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", title=title)
+        tips = torch.view_as_real(torch.cat([parts, mixture[None], torch.zeros(1) + 0j]))
+        low, high = tips.amin(0) - 0.6, tips.amax(0) + 0.9
+        axis.set(xlim=(low[0], high[0] + 1), ylim=(low[1], high[1]), aspect="equal", title=title)
         axis.set_xlabel("real part")
     axes[0, 0].set_ylabel("imaginary part")
     off = abs(float(torch.angle(parts[0] * mixture.conj()))) * 180 / np.pi

@@ -113,8 +113,8 @@ plots.phasors(torch.tensor([3 + 0j, 4j]))
 # $$M_s = \frac{|X_s|^p}{\sum_k |X_k|^p}$$
 #
 # *Ideal* because it needs the true $|X_s|$. With $p = 2$ it is the mask of the SiSEC 2018 campaign
-# ([arXiv:1804.06267](https://arxiv.org/abs/1804.06267)). One popular tutorial divides by the length of
-# the *mixture* instead: that number has no upper bound, since two arrows can cancel.
+# ([arXiv:1804.06267](https://arxiv.org/abs/1804.06267)). You may meet a formula that divides by the length
+# of the *mixture* instead: that number has no upper bound, since two arrows can cancel.
 #
 # ### Exercise 2.1 · The ratio mask
 # ● ○ ○ difficulty   ● ● ● importance   5–10 minutes
@@ -403,10 +403,12 @@ def tone_sdr(hz, turn):
 pitches = [50.0, 100.0, 200.0, 400.0, 800.0, 1600.0, 3200.0]
 late = 1 / 36000  # 27.8 microseconds: one degree at 100 Hz
 lines = {
-    "10° wrong, measured": [tone_sdr(hz, math.radians(10)) for hz in pitches],
     "10° wrong, your formula": [float(sdr_of_phase_error(10.0))] * len(pitches),
-    "27.8 µs late, measured": [tone_sdr(hz, 2 * math.pi * hz * late) for hz in pitches],
     "27.8 µs late, your formula": [float(sdr_of_delay(late, hz)) for hz in pitches],
+}
+dots = {
+    "10° wrong, measured": [tone_sdr(hz, math.radians(10)) for hz in pitches],
+    "27.8 µs late, measured": [tone_sdr(hz, 2 * math.pi * hz * late) for hz in pitches],
 }
 plots.curves(
     pitches,
@@ -414,6 +416,7 @@ plots.curves(
     "pitch, Hz",
     "SDR, dB",
     "ten degrees cost the same at every pitch; 27.8 microseconds cost more the higher the tone.",
+    dots=dots,
     log_x=True,
 )
 
@@ -435,16 +438,36 @@ for degrees in spread:
 
 # %% [markdown]
 # The measured SDR is several decibels *better* than the formula. Every sample lies in four overlapping
-# windows, and when `istft` adds them, random errors partly cancel. The mixture's phase gets no such
-# help: neighbouring windows see the same two sources and are wrong in the same direction.
+# windows, and when `istft` adds them, random errors partly cancel. Does the mixture's phase get the
+# same help? Compare the error in the cells with the error in the sound.
+
+
+# %%
+def in_cells(spec):
+    error = (spectra - spec).abs().square().sum((1, 2, 3))
+    return 10 * torch.log10(power.sum((1, 2, 3)) / error)
+
+
+power = spectra.abs() ** 2
+cases = {
+    "random, 30°": masking.rotate_phase(spectra, 30),
+    "mixture's phase": swap_phase(spectra, mixture),
+}
+for name, spec in cases.items():
+    cells = in_cells(spec).mean()
+    sound = metrics.sdr(stems, istft(spec, length, n_fft)).mean()
+    print(f"{name:15}  in the cells {cells:5.1f} dB   in the sound {sound:5.1f} dB")
+
+# %% [markdown]
+# Hardly. Neighbouring windows see the same two sources, so their errors agree and do not cancel. That is
+# the worst kind of error to make: a consistent one.
 #
 # ## Why the bass, then?
 #
-# If low notes are not more sensitive, why does the bass lose so much? Look at where each source keeps
-# its energy, and how far the mixture's arrow points away from its own.
+# If low notes are not more sensitive, why does the bass lose so much of its ten or more decibels? Look
+# at where each source keeps its energy, and how far the mixture's arrow points away from its own.
 
 # %%
-power = spectra.abs() ** 2
 hertz = torch.arange(power.shape[-2]) * song.samplerate / n_fft
 angle = torch.rad2deg(torch.angle(spectra * mixture.conj()).abs())
 print("         below 250 Hz   its own share   angle to the mixture")
@@ -480,8 +503,8 @@ print(masking.ceiling(few, ("mixture", "ibm", "irm1", "irm2", "psm", "mwf", "irm
 
 # %% [markdown]
 # `psm` is the *phase-sensitive* mask: in every cell, the one number between 0 and 1 that leaves the
-# least error. No real mask in that range can do better. It is the true ceiling of this lesson, and it
-# is still a ceiling.
+# least error. No real mask in that range can do better, cell by cell. It is the true ceiling of this
+# lesson, and it is still a ceiling.
 #
 # One more number, so that nobody blames the transform: a **complex** mask may turn the arrow too.
 
@@ -524,11 +547,11 @@ print(metrics.report(separated))
 # | dB | bass | all | |
 # |---|---|---|---|
 # | IRM, p = 2 (oracle) | 7.12 | 8.22 | |
-# | Demucs, 2021 | 7.01 | 6.28 | no; trained on MUSDB18 only (1911.13254) |
-# | Demucs, 2021, 150 more songs | 7.60 | 6.79 | bass only |
-# | Hybrid Demucs | 8.76 | 7.68 | bass (2111.03600, Table 3) |
-# | Band-Split RNN | 7.22 | 8.24 | yes: bass, drums 9.01, vocals 10.01 (2211.08553, Table 1) |
-# | HT Demucs, fine-tuned, 800 more songs | 10.39 | 9.00 | yes (2211.08553, Table 1) |
+# | Demucs, 2021 | 7.01 | 6.28 | no; MUSDB18 alone (the authors' repository, 1911.13254) |
+# | Demucs, 2021, 150 more songs | 7.60 | 6.79 | bass only (the same repository) |
+# | Hybrid Demucs | 8.76 | 7.68 | bass only (2111.03600, Table 3) |
+# | Band-Split RNN | 7.22 | 8.24 | bass, drums (9.01), vocals (10.01) and the mean (2211.08553, Table 1) |
+# | HT Demucs, fine-tuned, 800 more songs | 10.39 | 9.00 | bass, drums (10.08) and the mean (2211.08553, Table 1) |
 #
 # You often read that Demucs beat the oracle on bass with 7.6 dB. It did, with 150 songs more than
 # MUSDB18 has; without them it scored 7.01.
