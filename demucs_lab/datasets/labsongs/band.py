@@ -168,8 +168,8 @@ def play_other(
         "intro": ("pluck", "pad"), "verse": verse_has, "chorus": ("keys", "pluck", "pad"),
         "bridge": ("pad", "keys"), "outro": ("keys", "pluck", "pad"),
     }  # fmt: skip
-    key_centre, pluck_centre = float(rng.uniform(58, 64)), float(rng.uniform(56, 62))
-    pad_centre = float(rng.uniform(60, 67))
+    key_centre, pluck_centre = float(rng.uniform(60, 67)), float(rng.uniform(58, 65))
+    pad_centre = float(rng.uniform(63, 71))
     notes: list[Note] = []
 
     def add(instrument: str, start: float, end: float, pitch: int, level: float) -> None:

@@ -30,9 +30,9 @@ class Kit:
 
 
 KITS = {
-    "studio": Kit((150, 54, 0.16, 0.35), (190, 0.10, 0.13, 0.9), (7000, 0.035), 0.35),
-    "tight": Kit((170, 60, 0.10, 0.5), (220, 0.07, 0.09, 1.0), (8000, 0.028), 0.3),
-    "rock": Kit((140, 50, 0.20, 0.6), (175, 0.12, 0.18, 1.1), (6000, 0.05), 0.5),
+    "studio": Kit((150, 54, 0.20, 0.35), (190, 0.10, 0.13, 0.9), (7000, 0.035), 0.35),
+    "tight": Kit((170, 60, 0.13, 0.5), (220, 0.07, 0.09, 1.0), (8000, 0.028), 0.3),
+    "rock": Kit((140, 50, 0.22, 0.6), (175, 0.12, 0.18, 1.1), (6000, 0.05), 0.5),
     "machine": Kit((180, 46, 0.30, 0.2), (180, 0.09, 0.12, 0.8), (8500, 0.030), 0.7),
     "gated": Kit((160, 52, 0.18, 0.4), (185, 0.14, 0.30, 1.2), (7500, 0.032), 0.5),
     "brush": Kit((120, 58, 0.14, 0.12), (210, 0.06, 0.16, 0.7), (6000, 0.045), 0.3, 1.0),
@@ -85,16 +85,16 @@ class DrumKit:
         wave = np.tanh(1.3 * wave)
         beater = self._burst(rng, 0.05, 900, 5000 * self.bright, 0.006)
         wave[: len(beater)] += (0.25 if soft else 0.6) * click * beater
-        return wave, 0.0, 0.15
+        return 1.25 * wave, 0.0, 0.15
 
     def _snare(self, rng: np.random.Generator, soft: bool) -> Hit:
         skin, ring, wires, level = self.kit.snare
         wires = wires * self.ring * (0.6 if soft else 1.0)
         seconds = min(0.9, 5 * max(ring, wires))
-        wave = 0.75 * self._skin(skin * 1.25, skin, 0.02, ring, seconds)
-        wave += 0.35 * self._skin(skin * 1.9, skin * 1.62, 0.02, ring * 0.7, seconds)
+        wave = 0.5 * self._skin(skin * 1.25, skin, 0.02, ring, seconds)
+        wave += 0.25 * self._skin(skin * 1.9, skin * 1.62, 0.02, ring * 0.7, seconds)
         for low, high, part, share in (
-            (250, 900, 0.7, 0.35), (900, 3500, 1.0, 0.55), (3500, 12000 * self.bright, 0.8, 0.5),
+            (250, 900, 0.7, 0.45), (900, 3500, 1.0, 0.55), (3500, 12000 * self.bright, 0.8, 0.5),
         ):  # fmt: skip
             attack = 0.012 if self.kit.soft else 0.001
             burst = self._burst(rng, seconds, low, high, wires * part, attack)
@@ -141,23 +141,23 @@ class DrumKit:
         bright, decay = self.kit.hat
         decay *= 0.7 if soft else 1.0
         return (
-            0.55 * self._metal(rng, 8 * decay, 480, decay, bright * 0.75, bright * 1.6),
+            0.36 * self._metal(rng, 8 * decay, 480, decay, bright * 0.75, bright * 1.6),
             0.35,
             0.15,
         )
 
     def _open_hat(self, rng: np.random.Generator, soft: bool) -> Hit:
         bright, _ = self.kit.hat
-        return 0.5 * self._metal(rng, 0.55, 480, 0.14, bright * 0.7, bright * 1.6), 0.35, 0.2
+        return 0.34 * self._metal(rng, 0.55, 480, 0.14, bright * 0.7, bright * 1.6), 0.35, 0.2
 
     def _ride(self, rng: np.random.Generator, soft: bool) -> Hit:
-        wave = 0.42 * self._metal(rng, 1.2, 390, 0.32, 3500, 9000)
+        wave = 0.3 * self._metal(rng, 1.2, 390, 0.32, 3500, 9000)
         bell = self._metal(rng, 0.3, 620, 0.04, 5000, 12000)
         wave[: len(bell)] += 0.3 * bell
         return wave, -0.4, 0.2
 
     def _crash(self, rng: np.random.Generator, soft: bool) -> Hit:
-        wave = 0.6 * self._metal(rng, 1.9, 330, 0.45, 1800, 8500)
+        wave = 0.42 * self._metal(rng, 1.9, 330, 0.45, 1800, 8500)
         return fade(wave, self.rate, 0.004, 0.2), -0.55, 0.3
 
     def _tom(self, rng: np.random.Generator, hertz: float, pan: float) -> Hit:
@@ -177,7 +177,7 @@ class DrumKit:
         return self._tom(rng, 150, 0.3)
 
     def _tambourine(self, rng: np.random.Generator, soft: bool) -> Hit:
-        wave = 0.5 * self._burst(rng, 0.3, 6000, 14000, 0.05, 0.004)
+        wave = 0.35 * self._burst(rng, 0.3, 6000, 14000, 0.05, 0.004)
         f = np.array([4200.0, 5600, 6900, 8300, 9900]) * self.tune
         bells = partials(
             self.rate, 0.3, f, np.full(5, 0.12), np.full(5, 0.06), rng.uniform(0, 6, 5)
@@ -186,4 +186,4 @@ class DrumKit:
         return wave[:size] + bells[:size], -0.5, 0.3
 
     def _shaker(self, rng: np.random.Generator, soft: bool) -> Hit:
-        return 0.4 * self._burst(rng, 0.14, 4500, 11000, 0.03, 0.022), 0.5, 0.2
+        return 0.3 * self._burst(rng, 0.14, 4500, 11000, 0.03, 0.022), 0.5, 0.2

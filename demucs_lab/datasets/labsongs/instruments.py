@@ -84,10 +84,10 @@ def bass_maker(patch: str, seed: int, rate: int) -> Callable:
         return partials(rate, seconds, hertz(pitch) * k, amplitude, 2.2 / k**0.5, np.zeros(8))
 
     return {
-        "finger": strings(1.35, 1.3, 0.55, 0.22, 0.10),
+        "finger": strings(1.2, 1.3, 0.55, 0.22, 0.10),
         "pick": strings(1.0, 1.1, 0.35, 0.13, 0.22),
         "slap": strings(0.85, 0.9, 0.30, 0.10, 0.40),
-        "upright": strings(1.7, 0.7, 0.5, 0.30, 0.16),
+        "upright": strings(1.5, 0.7, 0.5, 0.30, 0.16),
         "synth": synth,
         "sub": sub,
     }[patch]

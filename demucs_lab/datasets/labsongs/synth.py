@@ -11,11 +11,16 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import irfft, next_fast_len
+from scipy.fft import irfft
 
 Array = NDArray[np.float64]
 TOP = 0.47
 """Highest partial, as a share of the rate."""
+GRAIN = 0.02
+"""Noise lasts a multiple of this many seconds: its bins lie at the same hertz at any rate."""
+_SMALL = 2**18
+"""Matrix products of fewer multiplications than this stay in one thread (OpenBLAS), so that songs
+do not depend on the number of threads and processes do not fight for the cores."""
 
 
 def partials(
@@ -39,11 +44,13 @@ def partials(
         np.broadcast_to(x, keep.shape)[keep] for x in (frequency, amplitude, decay, phase)
     )
     fine = int(np.ceil(np.sqrt(size)))
-    coarse = -(-size // fine)
+    rows = max(1, _SMALL // (2 * len(frequency) * fine))
+    coarse = -(-size // (fine * rows)) * rows
     step = (-1 / decay + 2j * np.pi * frequency) / rate
     left = amplitude * np.exp(np.outer(np.arange(coarse) * fine, step) + 1j * phase)
     right = np.exp(np.outer(step, np.arange(fine)))
-    result = np.hstack([left.real, -left.imag]) @ np.vstack([right.real, right.imag])
+    coarse_parts = np.hstack([left.real, -left.imag]).reshape(-1, rows, 2 * len(frequency))
+    result = coarse_parts @ np.vstack([right.real, right.imag])
     return result.reshape(-1)[:size]
 
 
@@ -78,10 +85,11 @@ def noise(
     Args:
         shape: gain of each frequency in Hz; flat 1 gives a standard deviation of 1 at 44.1 kHz.
     """
-    size = max(2, round(seconds * rate))
-    length = next_fast_len(size, real=True)
+    size = round(seconds * rate)
+    length = max(2, int(np.ceil(seconds / GRAIN)) * round(GRAIN * rate))
     bins = length // 2 + 1
-    drawn = rng.standard_normal((bins, 2))
+    own = np.random.default_rng(int(rng.integers(2**62)))  # `rng` moves on alike at every rate
+    drawn = own.standard_normal((bins, 2))
     frequency = np.fft.rfftfreq(length, 1 / rate)
     gain = shape(np.maximum(frequency, 1.0)) * (frequency < TOP * rate) * (frequency > 15)
     spectrum = (drawn[:, 0] + 1j * drawn[:, 1]) * gain

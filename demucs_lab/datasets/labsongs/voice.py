@@ -50,6 +50,8 @@ STOPS = {
 BANDWIDTHS = (95, 110, 150, 200, 260)
 UPPER = (3150.0, 3900.0)
 """Fourth and fifth formant in Hz, close together: the singer's formant (Sundberg 1974)."""
+EVENNESS = 0.6
+"""How much of the difference in loudness between vowels the singer evens out, from 0 to 1."""
 STEP = 0.005
 """Seconds between the points of the pitch, level and formant curves."""
 
@@ -68,10 +70,10 @@ class Singer:
 
 
 SINGERS = {
-    "alto": Singer(1.12, 1.05, 0.035, (5.6, 0.32)),
-    "mezzo": Singer(1.17, 1.15, 0.045, (5.9, 0.30)),
-    "tenor": Singer(1.03, 0.95, 0.025, (5.4, 0.28)),
-    "baritone": Singer(0.97, 0.90, 0.030, (5.1, 0.25)),
+    "alto": Singer(1.12, 1.05, 0.035, (5.6, 0.42)),
+    "mezzo": Singer(1.17, 1.15, 0.045, (5.9, 0.38)),
+    "tenor": Singer(1.03, 0.95, 0.025, (5.4, 0.36)),
+    "baritone": Singer(0.97, 0.90, 0.030, (5.1, 0.32)),
 }
 
 
@@ -117,7 +119,7 @@ def _consonants(curves: _Curves, sounds: list[str], start: float, end: float, le
             centre, width, burst, closed, _, voiced = STOPS[sound]
             release = start + closed * scale
             curves.sound(start + 0.008, release, 0.06 * level if voiced else 0.0)
-            curves.hiss(release, max(stop, release + 0.012), burst * level, centre, width)
+            curves.hiss(release, max(stop, release + 0.012), 2.2 * burst * level, centre, width)
             curves.sound(release, stop, 0.25 * level if voiced else 0.0, 0.002)
         else:
             if sound in SONORANTS:
@@ -131,7 +133,7 @@ def _consonants(curves: _Curves, sounds: list[str], start: float, end: float, le
                 curves.sound(start + 0.008, stop, 0.0)
             if sound in FRICATIVES:
                 centre, width, friction, _ = FRICATIVES[sound]
-                curves.hiss(start, stop, friction * level, centre, width)
+                curves.hiss(start, stop, 2.2 * friction * level, centre, width)
         start = stop
 
 
@@ -207,7 +209,7 @@ def pitch_curve(
                 pitch[into] = note.pitch - scoop
             if note.duration > 0.32:
                 held = (time > note.start + 0.16) & (time < end)
-                depth[held] = np.minimum(1, (time[held] - note.start - 0.16) / 0.3)
+                depth[held] = np.minimum(1, (time[held] - note.start - 0.16) / 0.2)
     pitch = uniform_filter1d(pitch, 13, mode="nearest")
     depth = uniform_filter1d(depth, 15, mode="nearest")
     rate, width = singer.vibrato
@@ -236,7 +238,10 @@ def _filters(
         square = (track[:, None] ** 2).astype(np.float32)
         loss = np.complex64(1j) * f * np.float32(bandwidth * singer.tract)
         response *= square / (square - f * f + loss)
-    response *= (1 + (f / 900) ** 2) ** 0.5 * (1 + (f / 3600) ** 2)
+    response *= np.sqrt(1 + (f / 900) ** 2) * (1 + (f / 3400) ** 8)
+    heard = f[0] > 200
+    loudness = np.square(np.abs(response)[:, heard] / f[:, heard]).sum(1)
+    response *= (loudness / loudness.mean())[:, None] ** np.float32(-EVENNESS / 2)
     centre, width = (_along(curves.colour, column, centres)[:, None] for column in (1, 2))
     octaves = np.log2(np.maximum(f, 20) / centre.astype(np.float32)) / width.astype(np.float32)
     return response, np.exp(-0.5 * octaves**2)
