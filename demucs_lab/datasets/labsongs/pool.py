@@ -36,6 +36,7 @@ def _start() -> subprocess.Popen[str]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        start_new_session=True,  # Ctrl-C in the terminal is the caller's alone
         env={
             **os.environ,
             **one,

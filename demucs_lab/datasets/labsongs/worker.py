@@ -8,6 +8,7 @@ also when the program that started it is gone.
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from .cache import ensure_song
 
 def main() -> None:
     """Render what is asked for until nobody asks any more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the caller's: it closes our input
     for request in sys.stdin:
         values = json.loads(request)
         try:
