@@ -1,0 +1,330 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 00 · Start here
+#
+# **Does everything work, and how do the players and the exercises work?**
+#
+# A song is four people talking at once. This course teaches a computer to listen to one of them. First
+# you take a song apart and put it together again, by ear and then by hand.
+#
+# | | |
+# |---|---|
+# | You will be able to | use a player, solve an exercise, read the shape of a sound, and mix four stems in decibels |
+# | Needs | a little Python; nothing to install beyond this course |
+# | Time | about 20 minutes; the cells alone run in about ten seconds on two CPU cores (no GPU is used) |
+# | Memory | under 1 GB |
+#
+# Click into the next grey cell and press **Shift + Enter**. Then do the same with every cell you meet.
+
+# %%
+import torch
+
+import demucs_lab as lab
+
+song = lab.datasets.first_songs()[0]
+lab.widgets.StemPlayer(song)
+
+# %% [markdown]
+# ## Hear it
+#
+# Press **play**. Now try this, while it plays:
+#
+# 1. **Solo** the vocals: one stem, alone. Solo the bass: do you know that line from the mixture?
+# 2. **Mute** the vocals: the band without its singer.
+# 3. **Click** anywhere on the waveforms to jump there. **Drag** over them to loop what you like.
+# 4. Turn one stem down with its **gain** slider until you can just still hear it.
+# 5. Switch from waveform to **spectrogram**: time runs to the right, pitch upwards, bright is loud.
+#
+# Keys: space plays and stops, 1 to 4 solo a stem, 0 brings the whole song back, ← and → seek.
+# (No player, just a picture? Then the cell has not been run here yet. If it has, run the doctor below.)
+#
+# ## Is everything here?
+#
+# The doctor looks at this computer. It prints what is missing, with the one command that helps.
+
+# %%
+from demucs_lab import doctor
+
+gaps = [finding for finding in doctor.examine() if finding.fix and finding.essential]
+for gap in gaps:
+    print(f"{gap.what}: {gap.found}\n    run this in a terminal: {gap.fix}")
+print("Everything a lesson needs is here." if not gaps else "Close the gaps, then go on.")
+
+# %% [markdown]
+# ## Who is playing?
+#
+# Nobody. A program composed this song, played every instrument and sang. Nothing was downloaded, and
+# there are three reasons for it:
+#
+# - **Rights.** You may keep, change and share these songs. Of most real recordings you may not.
+# - **Truth.** Every stem and every note is known exactly, so every measurement has a right answer.
+# - **Sameness.** Your copy has the same samples as everybody else's.
+#
+# Real music comes too: each lesson says how to run it on MUSDB18 or on songs of your own.
+
+# %%
+for track in lab.datasets.first_songs():
+    score = track.score
+    print(f"{score.title}: {score.key}, {score.tempo:.0f} beats per minute, {score.style}")
+    print(f"    first words: {score.lyrics[0].text}")
+
+# %% [markdown]
+# ## Predict
+#
+# Every lesson asks you to guess before it measures. A wrong guess is worth more than none: you will
+# remember what surprised you. Replace `None` by your answer and run the cell.
+#
+# You play the whole song and turn **every** stem down by 6 dB. How tall is the mix's waveform now?
+#
+# - **a** as tall as before: the mix adds the stems up again
+# - **b** about half as tall
+# - **c** about an eighth: four stems, each half as tall
+# - **d** a quarter: 6 dB is a quarter
+
+# %% predict="two_stems_at_minus_6"
+choice = "b"
+lab.predict("two_stems_at_minus_6", choice)
+
+# %% [markdown]
+# ## Sound is a table of numbers
+#
+# Here is a sound so short that you can read it: two channels, left and right, three moments.
+
+# %%
+drum = torch.tensor([[0.5, -0.5, 0.0], [0.5, -0.5, 0.0]])  # left, right
+flute = torch.tensor([[0.0, 0.1, 0.2], [0.0, 0.0, 0.0]])  # it stands on the left
+print(drum + flute)
+
+# %% [markdown]
+# That plus sign is all there is to mixing. Air adds pressures up; so do we, sample by sample. Taking
+# the sum apart again is what the rest of the course is about.
+#
+# The real song is the same table, only longer:
+
+# %%
+print("sources:", lab.SOURCES)
+print("one stem:  [channels, time] =", list(song.sources["bass"].shape))
+print("all stems: [sources, channels, time] =", list(song.stems.shape))
+print(f"{song.samplerate} samples per second, so {song.duration:g} seconds")
+print("mixture minus the sum of the stems:", (song.mixture - song.stems.sum(0)).abs().max().item())
+
+# %% [markdown]
+# The sources are always in that order: drums, bass, other, vocals. *Other* is everything that is none of
+# the three: keys, guitars, strings. Time is always the last axis.
+#
+# Now look at four milliseconds through a magnifying glass. Every mark is one number of the table.
+
+# %%
+start, count = round(8.0 * song.samplerate), round(0.004 * song.samplerate)
+window = slice(start, start + count)
+milliseconds = [1000 * n / song.samplerate for n in range(count)]
+waves = {name: wav[0, window].tolist() for name, wav in song.sources.items()}
+waves["mixture"] = song.mixture[0, window].tolist()
+lab.plots.curves(
+    milliseconds,
+    waves,
+    "milliseconds",
+    "left channel",
+    "five wavy lines; at every moment the grey one with crosses, the mixture, is the sum of the others.",
+)
+
+# %% [markdown]
+# ## How an exercise works
+#
+# An exercise has three parts: a heading that says how hard it is, a cell where you write, and a cell
+# that checks. The check never breaks the notebook. If you are wrong it says how, and the lesson goes on
+# with a right version, so you may skip an exercise and come back.
+#
+# Loudness is counted in **decibels**, because ears compare by ratio: from 1 to 10 is as big a step as
+# from 10 to 100. Twenty decibels are one factor of ten for the waveform:
+#
+# | dB | −40 | −20 | 0 | +20 | +40 |
+# |---|---|---|---|---|---|
+# | the waveform is multiplied by | 0.01 | 0.1 | 1 | 10 | 100 |
+#
+# ### Exercise 0.1 · From decibels to a factor
+# ● ○ ○ difficulty   ● ● ● importance   5 minutes
+#
+# Write the function behind that table. It should work for every number in between, and for a tensor of
+# numbers too. Replace the line that raises the error.
+#
+# <details><summary>Classic ways to get it wrong</summary>
+#
+# Dividing by 10, which is for power · e instead of 10 · `//`, which forgets small steps · a straight
+# line through the table.
+# </details>
+
+
+# %% exercise="gain_from_db"
+def gain_from_db(db):
+    """The factor by which a waveform is multiplied to change its level by `db` decibels.
+
+    db: a number or a tensor of numbers. Returns the same kind.
+    """
+    ### BEGIN SOLUTION
+    return 10 ** (db / 20)
+    ### END SOLUTION
+
+
+# %% check="gain_from_db" points=1
+gain_from_db = lab.check("gain_from_db", gain_from_db)
+
+# %% [markdown]
+# Stuck? Ask for a hint. Each call gives a little more away. Here is the first:
+
+# %%
+lab.hint("gain_from_db")
+
+# %% [markdown]
+# Your function knows a famous rule of thumb. How good is it?
+
+# %%
+print("   dB   waveform   power")
+for db in (-6.0, -3.0, 1.0, 6.0):
+    factor = gain_from_db(db)
+    print(f"{db:+5.1f}   × {factor:.3f}  × {factor**2:.3f}")
+
+# %% [markdown]
+# So 6 dB is *nearly* a factor of two for the waveform, and nearly four for the power. Compare that with
+# your guess.
+#
+# ### Exercise 0.2 · A first mix
+# ● ○ ○ difficulty   ● ● ● importance   5 minutes
+#
+# Turn each stem up or down by its own number of decibels, then add them up. Use your `gain_from_db`.
+# The trick is in the shapes: `stems` is [S, C, T], the gains are only [S].
+#
+# <details><summary>Classic ways to get it wrong</summary>
+#
+# A mean instead of a sum · summing over the wrong axis · gains that run along time or channels ·
+# multiplying with the decibels themselves · “helpfully” normalising or clipping the result.
+# </details>
+
+
+# %% exercise="mix"
+def mix(stems, gains_db):
+    """Mix stems, each at its own level.
+
+    stems: [S, C, T]; gains_db: a tensor [S], in dB (minus infinity mutes).
+    Returns the mix [C, T].
+    """
+    ### BEGIN SOLUTION
+    return (stems * gain_from_db(gains_db)[:, None, None]).sum(0)
+    ### END SOLUTION
+
+
+# %% check="mix" points=1
+mix = lab.check("mix", mix)
+
+# %% [markdown]
+# ## Listen again
+#
+# Your first mix: a karaoke version. The gains are for drums, bass, other and vocals. Change them, run the
+# cell again, and make it yours.
+
+# %%
+gains_db = torch.tensor([0.0, 3.0, 0.0, float("-inf")])
+yours = mix(song.stems, gains_db)
+lab.widgets.StemPlayer(
+    {"song": song.mixture}, song.samplerate, systems={"your mix": {"song": yours}}
+)
+
+# %% [markdown]
+# Switch between *original* and *your mix* while it plays: the player stays at the same moment of the
+# song. Then choose **missing from your mix**. That is the original minus yours: everything you took
+# away. In every later lesson this button plays what a model has lost.
+#
+# ## Can you hear one decibel?
+#
+# When you know what you should hear, you hear it. So we test blind. A is the mixture; in B the vocals
+# are one decibel softer. X is one of the two: which? Answer ten times.
+
+# %%
+softer = mix(song.stems, torch.tensor([0.0, 0.0, 0.0, -1.0]))
+test = lab.widgets.ABX(song.mixture, softer, song.samplerate, names=("as mixed", "vocals −1 dB"))
+test
+
+# %%
+n, right, p = test.results
+print(f"{right} of {n} right; guessing does as well or better with probability {p:.3f}")
+
+# %% [markdown]
+# (Run that cell again after your ten answers. Below 0.05 you may begin to believe your ears.)
+#
+# ## Measure
+#
+# How loud is each stem? The usual level is the root of the mean of the squares, in dB below full scale.
+
+# %%
+print("          level dB    highest sample")
+for name, wav in [*song.sources.items(), ("mixture", song.mixture)]:
+    level = 20 * torch.log10(wav.square().mean().sqrt())
+    print(f"{name:8} {level:9.1f}  {wav.abs().max():16.2f}")
+
+# %% [markdown]
+# The mixture is louder than each stem, but by far less than you might think from the plus sign: where
+# one wave goes up, another goes down.
+#
+# ## What the papers use
+#
+# The data set of nearly every paper in this course is **MUSDB18**: 150 real songs, 100 to learn from and
+# 50 to be tested on, about ten hours in stereo at 44,100 samples per second, with the same four stems
+# ([SiSEC 2018](https://arxiv.org/abs/1804.06267)). Ours has the same shape, so that all code fits both. What
+# it cannot have is a real singer. Keep that in mind whenever our numbers look better than a paper's.
+#
+# ## Summary
+#
+# - A waveform is a table [channels, time]; a song's stems are [sources, channels, time].
+# - A mixture is the plain sum of its stems.
+# - A level in dB is a factor of 10^(dB/20) for the waveform.
+# - Guess, listen, check, take a hint; the notebook always runs to its end.
+#
+# ## Quiz
+#
+# +6 dB doubles the waveform's height. By which factor does +12 dB multiply it?
+
+# %% predict="factor_of_12_db"
+choice = 4
+lab.predict("factor_of_12_db", choice)
+
+# %% [markdown]
+# A song lasts 10 s, in stereo, at 22050 samples per second. Which shape has the tensor of its stems?
+#
+# - **a** [4, 220500, 2]
+# - **b** [4, 2, 220500]
+# - **c** [2, 4, 220500]
+# - **d** [4, 2, 441000]
+
+# %% predict="shape_of_a_song"
+choice = "b"
+lab.predict("shape_of_a_song", choice)
+
+# %% [markdown]
+# What have you solved so far? (It is remembered when you come back.)
+
+# %%
+lab.progress("00")
+
+# %% [markdown]
+# ## Go deeper
+#
+# Read next: `demucs_lab/datasets/track.py`, the one type that every song of this course has, and
+# `print(song.score)`, which shows what the program played.
+#
+# Two open experiments:
+#
+# 1. **Your own song.** `wav, samplerate = lab.load_audio("song.mp3")` reads nearly any file. Play it with
+#    `lab.widgets.StemPlayer({"song": wav}, samplerate)`. Which stems would you like to take out of it?
+# 2. **Cancel it.** Subtract the vocals from the mixture, but delay them by one sample first
+#    (`torch.roll(vocals, 1, dims=-1)`). How much of the singer comes back? Lesson 01 measures it.

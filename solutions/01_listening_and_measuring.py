@@ -1,0 +1,636 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 01 · Listening and measuring
+#
+# **What does an SDR of 6 dB sound like, and when does it lie?**
+#
+# Every paper in this course ends in a table of decibels. You will learn to hear those decibels, to
+# compute them, and to catch them when they praise what sounds bad or punish what nobody hears.
+#
+# | | |
+# |---|---|
+# | You will be able to | say what an SDR sounds like, write SDR and SI-SDR, read SDR, ISR, SIR and SAR, and build a paper's table |
+# | Needs | lesson 00 |
+# | Time | about 50 minutes; the cells alone run in under a minute on two CPU cores (no GPU is used) |
+# | Memory | under 1 GB |
+
+# %%
+import torch
+
+import demucs_lab as lab
+from demucs_lab import metrics, plots
+from demucs_lab.spectral import istft, stft
+
+songs = lab.datasets.LabSongs.starter("test")
+song = songs[1].excerpt(5, 6)  # six seconds from second 5
+voice = song.sources["vocals"]
+band = song.mixture - voice  # everybody else
+
+# %% [markdown]
+# ## Hear it
+#
+# Somebody has separated the vocals, and left some hiss on them. Press play and step down through the
+# systems, from 20 dB to −6 dB. Where do you first hear the hiss? Where does it start to hurt? (The number
+# is the **SDR**, signal-to-distortion ratio. `metrics.sdr` is a black box for now; you will write it soon.)
+
+
+# %%
+def with_error(sound, error, db):
+    """Measure how far off the SDR is, then turn the error by as much."""
+    off = metrics.sdr(sound, sound + error) - db
+    return sound + error * 10 ** (off / 20)
+
+
+hiss = torch.randn(voice.shape, generator=torch.Generator().manual_seed(1))
+levels = (20, 12, 6, 0, -6)
+noisy = {f"{db} dB": {"vocals": with_error(voice, hiss, db)} for db in levels}
+lab.widgets.StemPlayer({"vocals": voice}, song.samplerate, systems=noisy)
+
+# %% [markdown]
+# Now the error is not hiss but the **band**, leaking into the vocals: what separators really do. The same
+# five numbers again. Does 12 dB sound as bad as it did?
+
+# %%
+leaky = {f"{db} dB": {"vocals": with_error(voice, band, db)} for db in levels}
+lab.widgets.StemPlayer({"vocals": voice}, song.samplerate, systems=leaky)
+
+# %% [markdown]
+# Keep the sound of 6 dB in your ear. It is where the best published models stood in 2021, averaged over
+# the four stems.
+#
+# ## Predict
+#
+# You turn the **true** vocals down by 3 dB and change nothing else. Which SDR do they score? (The error
+# is the difference between the two waveforms.)
+
+# %% predict="three_db_down"
+choice = 10.0
+lab.predict("three_db_down", choice)
+
+# %% [markdown]
+# ## The idea, small enough to check by hand
+#
+# A sound of two samples, 3 and −4, comes back as 2.7 and −3.6. The *energy* of a sound is the sum of its
+# squares. How much energy has the truth, how much has the error?
+
+# %%
+truth, heard = torch.tensor([[3.0, -4.0]]), torch.tensor([[2.7, -3.6]])
+error = truth - heard
+signal_energy, error_energy = truth.square().sum(), error.square().sum()
+print(f"energy of the truth {signal_energy:.2f}, of the error {error_energy:.2f}")
+print(f"ratio {signal_energy / error_energy:.0f}, in dB {metrics.sdr(truth, heard):.1f}")
+
+# %% [markdown]
+# A hundred times the energy is 20 dB, since 10 · log₁₀ 100 = 20. As a formula:
+#
+# $$\mathrm{SDR} = 10 \log_{10} \frac{\sum s^2 + \delta}{\sum (s - \hat s)^2 + \delta}, \qquad \delta = 10^{-7}$$
+#
+# $s$ is the truth, $\hat s$ the estimate; the sums run over both channels and all samples. The tiny
+# $\delta$ keeps silence from dividing by zero. In this form it was the score of the Music Demixing
+# Challenge 2021 ([2111.03600](https://arxiv.org/abs/2111.03600), eq. 1), often called **nSDR**.
+#
+# ### Exercise 1.1 · Signal-to-distortion ratio
+# ● ○ ○ difficulty   ● ● ● importance   5–10 minutes
+#
+# Write it for any batch of sounds: [..., C, T] goes in, one number per sound comes out.
+#
+# <details><summary>Classic ways to get it wrong</summary>
+#
+# Lengths instead of energies, which halves the decibels · 20·log10 · the natural logarithm · averaging
+# the decibels of left and right · summing over the batch · δ in one place only.
+# </details>
+
+
+# %% exercise="sdr"
+def sdr(reference, estimate):
+    """Signal-to-distortion ratio in dB.
+
+    reference, estimate: [..., C, T]. Returns [...].
+    """
+    ### BEGIN SOLUTION
+    signal = reference.square().sum((-2, -1)) + 1e-7
+    error = (reference - estimate).square().sum((-2, -1)) + 1e-7
+    return 10 * torch.log10(signal / error)
+    ### END SOLUTION
+
+
+# %% check="sdr" points=2
+sdr = lab.check("sdr", sdr)
+
+# %% [markdown]
+# ## What is a decibel worth?
+#
+# At an SDR of 6 dB, how does the error compare with the voice?
+#
+# - **a** half the waveform's height, and half the energy
+# - **b** half the waveform's height, a quarter of the energy
+# - **c** a quarter of the waveform's height, half the energy
+# - **d** a sixth of the energy
+
+# %% predict="six_db"
+choice = "b"
+lab.predict("six_db", choice)
+
+# %%
+print("SDR, dB   height: voice / error   energy: voice / error")
+for db in (0, 3, 6, 10, 20):
+    estimate = with_error(voice, hiss, db)
+    energy = voice.square().sum() / (voice - estimate).square().sum()
+    print(f"{db:7}   {energy.sqrt():21.2f}   {energy:21.2f}")
+
+# %% [markdown]
+# **Myth: “6 dB is twice, 10 dB is ten times as good.”** Both are true, and the sentence is still wrong: it
+# mixes two units. 6 dB is twice the *height*, 10 dB is ten times the *energy*. In one unit it reads: 6 dB is
+# twice and 10 dB about 3.2 times the height.
+#
+# **Not a myth: “at 0 dB the error is as big as the sound.”** The first row says so.
+#
+# ## What does doing nothing score?
+#
+# The laziest separator returns the mixture for every stem. Here is its score over eight songs:
+
+# %%
+lazy = ((t.name, t.stems, t.mixture.expand_as(t.stems), t.samplerate) for t in songs)
+print(metrics.report(lazy, bss=False))
+print(f"silence instead of the vocals: {sdr(voice, 0 * voice):.2f} dB")
+
+# %% [markdown]
+# Below zero, for each stem: all the others together are louder than it is. Note the last line. Pure
+# **silence** scores 0 dB, better than the mixture. So look at the *improvement*, the SDR minus that of the
+# mixture, before you admire a number.
+#
+# ## An error made to measure
+#
+# To compare errors by ear, they must score the same. Our `with_error` measured first and corrected then.
+# You can do it in one step.
+#
+# ### Exercise 1.2 · An error made to measure
+# ● ● ○ difficulty   ● ● ○ importance   5–10 minutes
+#
+# Scale `error` by one factor, so that `reference` plus the scaled error has an SDR of exactly `db`. Leave
+# δ out of it.
+#
+# <details><summary>Classic ways to get it wrong</summary>
+#
+# The factor for energies on a waveform · the sign of the decibels · ignoring how loud the error was ·
+# peaks instead of energies · a factor for each channel.
+# </details>
+
+
+# %% exercise="add_at_sdr"
+def add_at_sdr(reference, error, db):
+    """`reference` with as much of `error` as gives an SDR of `db`.
+
+    reference, error: [C, T], neither silent; db: a number. Returns [C, T].
+    """
+    ### BEGIN SOLUTION
+    wanted = reference.square().sum() / 10 ** (db / 10)  # energy that the error may have
+    return reference + error * (wanted / error.square().sum()).sqrt()
+    ### END SOLUTION
+
+
+# %% check="add_at_sdr" points=2
+add_at_sdr = lab.check("add_at_sdr", add_at_sdr)
+
+# %% [markdown]
+# ## Same SDR; listen
+#
+# Four separators, four kinds of error: **hiss**; the band **leaks** in; the treble is **muffled**; all is
+# right but a bit **quieter**.
+
+
+# %%
+def muffle(wav, hz=500, n_fft=2048):
+    """Take away everything above `hz`."""
+    spectrum = stft(wav, n_fft)
+    pitch = torch.arange(spectrum.shape[-2]) * song.samplerate / n_fft
+    spectrum[..., pitch > hz, :] = 0
+    return istft(spectrum, wav.shape[-1], n_fft)
+
+
+errors = {"hiss": hiss, "leak": band, "muffled": muffle(voice) - voice, "quieter": -voice}
+same = {name: add_at_sdr(voice, error, 10.0) for name, error in errors.items()}
+for name, wav in same.items():
+    print(f"{name:8} {sdr(voice, wav):.2f} dB")
+
+# %%
+lab.widgets.StemPlayer(
+    {"vocals": voice},
+    song.samplerate,
+    systems={name: {"vocals": wav} for name, wav in same.items()},
+)
+
+# %% [markdown]
+# 10 dB, all four. Yet one of them you would publish, and another one you would not. Choose *missing from …*
+# to hear the errors alone: four sounds with the same energy, and that is all SDR knows about them. It adds
+# up squares. It has never heard a voice.
+#
+# ## Four letters instead of one
+#
+# **BSSEval** asks *what kind* of error it is. It splits the estimate into the truth plus three parts:
+#
+# | score | what is counted as error |
+# |---|---|
+# | ISR | a short filter applied to the **true source** itself: level, tone, place, delay |
+# | SIR | what short filters of the **other sources** explain: leakage, *interference* |
+# | SAR | what no source explains: hiss, clicks, gargling, *artefacts* |
+# | SDR | all of it |
+#
+# A short filter has 512 taps: 512 samples, each with a weight. Version 4, used since
+# [SiSEC 2018](https://arxiv.org/abs/1804.06267), finds one set of filters per song, then scores every
+# second on its own and takes the median. Which letter will fall for which of our four sounds?
+
+
+# %%
+def letters(estimate):
+    """Scores of an estimated voice, medians over seconds."""
+    truth, guess = torch.stack([voice, band]), torch.stack([estimate, band])
+    scores = metrics.bss_eval(truth, guess, song.samplerate).median()
+    return {score.upper(): float(db[0]) for score, db in scores.items()}
+
+
+plots.score_grid({name: letters(wav) for name, wav in same.items()})
+
+# %% [markdown]
+# One column of SDR that says nothing, and three that tell the sounds apart. Hiss costs SAR, a leak costs SIR,
+# and whatever is done to the voice itself costs ISR.
+#
+# ## When it lies
+#
+# Five changes that hardly anybody hears. Listen first: can you find one that you would call damaged?
+
+
+# %%
+def late(wav, samples):
+    return torch.nn.functional.pad(wav, (samples, 0))[..., : wav.shape[-1]]
+
+
+changed = {
+    "3 dB softer": 10 ** (-3 / 20) * voice,
+    "upside down": -voice,
+    "1 sample late": late(voice, 1),
+    "20 samples late": late(voice, 20),
+    "offset": voice + 0.05,
+}
+lab.widgets.StemPlayer(
+    {"vocals": voice},
+    song.samplerate,
+    systems={name: {"vocals": wav} for name, wav in changed.items()},
+)
+
+# %% [markdown]
+# Now guess. You flip the true vocals upside down, −voice. Which SDR do they score?
+#
+# - **a** as high as it gets: nobody hears the difference
+# - **b** 0 dB: nothing is right
+# - **c** about −6 dB: worse than silence
+# - **d** about −20 dB
+
+# %% predict="upside_down_voice"
+choice = "c"
+lab.predict("upside_down_voice", choice)
+
+# %%
+for name, wav in changed.items():
+    print(f"{name:16} {sdr(voice, wav):6.1f} dB")
+
+# %% [markdown]
+# Compare these with your four sounds at 10 dB. A voice that you cannot tell from the true one may score
+# less than a voice full of hiss.
+#
+# A level that is off, or upside down, can be forgiven: first scale the truth so that it fits the estimate
+# as well as it can, then compare. That is **SI-SDR**, the score of speech separation:
+#
+# $$\alpha = \frac{\langle \hat s, s \rangle}{\langle s, s \rangle}, \qquad
+# \text{SI-SDR} = 10 \log_{10} \frac{\|\alpha s\|^2}{\|\alpha s - \hat s\|^2}$$
+#
+# with the mean of $s$ and $\hat s$ taken out first
+# ([Conv-TasNet, 1809.07454](https://arxiv.org/abs/1809.07454), eq. 15). $\langle a, b \rangle$ is the sum of
+# the products, sample by sample.
+#
+# ### Exercise 1.3 · Scale-invariant SDR
+# ● ● ○ difficulty   ● ● ● importance   10 minutes
+#
+# One α for both channels: moving a source to the left is an error. Each channel's mean is its own.
+#
+# <details><summary>Classic ways to get it wrong</summary>
+#
+# `norm` without its square · forgetting the mean · scaling the estimate instead of the truth · dividing by
+# the wrong energy · an α for each channel.
+# </details>
+
+
+# %% exercise="si_sdr"
+def si_sdr(reference, estimate):
+    """Scale-invariant SDR in dB.
+
+    reference, estimate: [..., C, T], neither silent. Returns [...].
+    """
+    ### BEGIN SOLUTION
+    reference = reference - reference.mean(-1, keepdim=True)
+    estimate = estimate - estimate.mean(-1, keepdim=True)
+    dot = (reference * estimate).sum((-2, -1), keepdim=True)
+    target = dot / reference.square().sum((-2, -1), keepdim=True) * reference
+    error = target - estimate
+    return 10 * torch.log10(target.square().sum((-2, -1)) / error.square().sum((-2, -1)))
+    ### END SOLUTION
+
+
+# %% check="si_sdr" points=3
+si_sdr = lab.check("si_sdr", si_sdr)
+
+# %% [markdown]
+# **Myth: the popular code.** This function is copied from page to page. Spot the two mistakes before you
+# run the cell.
+
+
+# %%
+def popular_si_snr(reference, estimate):
+    target = (estimate * reference).sum() / (reference * reference).sum() * reference
+    return 10 * torch.log10(target.norm() / (estimate - target).norm())
+
+
+clean = add_at_sdr(voice, hiss, 20.0)
+for name, wav in {"hiss at 20 dB": clean, "the same, offset by 0.1": clean + 0.1}.items():
+    print(f"{name:24} popular {popular_si_snr(voice, wav):5.1f} dB", end="")
+    print(f"   SI-SDR {si_sdr(voice, wav):5.1f} dB")
+
+# %% [markdown]
+# It shows half the decibels, because a norm is the *root* of an energy; and it keeps the mean, so that an
+# offset that nobody hears ruins the score.
+#
+# ## Late
+#
+# A delay is harder to forgive. Guess: the true vocals come 20 samples late (0.9 ms). Which of these
+# scores stays high?
+#
+# - **a** BSSEval's SDR, for its filter of 512 taps forgives a delay
+# - **b** SI-SDR, for it forgives the level
+# - **c** SIR and SAR, for their filter of 512 taps forgives a delay
+# - **d** none
+
+# %% predict="late_voice"
+choice = "c"
+lab.predict("late_voice", choice)
+
+# %%
+plots.score_grid(
+    {name: {"SI-SDR": float(si_sdr(voice, wav)), **letters(wav)} for name, wav in changed.items()}
+)
+
+# %% [markdown]
+# Read it row by row. SI-SDR forgives the level, the flip and the offset, but no delay. SIR and SAR forgive
+# everything that a short filter of the voice can do, the delay too. They cannot explain an offset, for no
+# filter makes one out of a voice.
+#
+# **Myth: “BSSEval's SDR forgives a delay.”** Version 3 did. In version 4, the one in the tables, SDR and ISR
+# compare with the truth as it is. You can prove that its SDR is your own function, second by second:
+
+
+# %%
+def sdr_by_second(references, estimates, samplerate):
+    """[S, C, T] twice → SDR per source and second [S, seconds]; NaN where anybody is silent."""
+    truth, guess = (
+        wav.unfold(-1, samplerate, samplerate).transpose(1, 2)  # [S, seconds, C, samples]
+        for wav in (references, estimates)
+    )
+    silent = (truth.sum(2) == 0).all(-1) | (guess.sum(2) == 0).all(-1)  # [S, seconds]
+    return sdr(truth, guess).masked_fill(silent.any(0), torch.nan)
+
+
+truth, guess = torch.stack([voice, band]), torch.stack([clean, late(band, 20)])
+ours = sdr_by_second(truth, guess, song.samplerate)
+theirs = metrics.bss_eval(truth, guess, song.samplerate).sdr
+print(f"largest difference: {(ours - theirs).abs().max():.3f} dB")
+
+# %% [markdown]
+# How late is too late? It depends on who comes late. The next cell delays each true stem and measures.
+
+# %%
+delays = [1, 2, 4, 8, 16, 32, 64]
+lines = {
+    name: [float(sdr(wav, late(wav, samples))) for samples in delays]
+    for name, wav in song.sources.items()
+}
+drop = {name: next((n for n, db in zip(delays, row, strict=True) if db < 0), None)
+        for name, row in lines.items()}  # fmt: skip
+plots.curves(
+    [1000 * n / song.samplerate for n in delays],
+    lines,
+    "delay, ms",
+    "SDR, dB",
+    "every stem falls below 0 dB within a few milliseconds of delay, first at "
+    + ", ".join(f"{n} samples ({name})" for name, n in drop.items() if n)
+    + ".",
+    log_x=True,
+)
+
+# %% [markdown]
+# In a millisecond sound travels a third of a metre. Nobody hears that you moved your chair; SDR does. The
+# low bass suffers least, since its wave has hardly turned in that time. Lesson 02 makes that exact.
+#
+# ## Silence
+#
+# Some stems rest. What is the score of an estimate that hums quietly while the singer waits?
+
+# %%
+nobody = torch.zeros_like(voice)
+for level in (-100, -80, -60):
+    hum = 10 ** (level / 20) * hiss
+    print(f"hiss at {level:4} dB of full scale: {sdr(nobody, hum):6.1f} dB")
+try:
+    metrics.bss_eval(torch.stack([nobody, band]), torch.stack([hum, band]), song.samplerate)
+except ValueError as reason:
+    print(f"bss_eval: {reason}")
+
+# %% [markdown]
+# Far below zero, for a hiss that you would need a quiet night to hear. δ decides these numbers, not your
+# ear. One such song pulls a mean down; BSSEval refuses to answer at all, and skips (NaN) every second in
+# which anybody rests. So tables are built with care for silence.
+#
+# ## From seconds to a table
+#
+# The tables on MUSDB18 print the **median of medians**: the median over a song's seconds, then the median
+# over songs. One bad second does no harm.
+#
+# ### Exercise 1.4 · From windows to a table
+# ● ● ○ difficulty   ● ● ○ importance   5–10 minutes
+#
+# Songs differ in length, so they come as a list. Leave NaN out, both times. Between two middle values, go
+# half-way.
+#
+# <details><summary>Classic ways to get it wrong</summary>
+#
+# Means · one NaN that spoils all · all seconds in one pot, so that long songs count more · `nanmedian`,
+# which takes the lower of two middle values · dropping a whole song for one silent second.
+# </details>
+
+
+# %% exercise="median_of_medians"
+def median_of_medians(songs):
+    """One score per source, as tables on MUSDB18 print it.
+
+    songs: a list of [S, windows], NaN where there is no score. Returns [S].
+    """
+    ### BEGIN SOLUTION
+    per_song = torch.stack([song.nanquantile(0.5, dim=1) for song in songs])
+    return per_song.nanquantile(0.5, dim=0)
+    ### END SOLUTION
+
+
+# %% check="median_of_medians" points=2
+median_of_medians = lab.check("median_of_medians", median_of_medians)
+
+# %% [markdown]
+# ## Measure
+#
+# We need a separator that is neither perfect nor bad. Lesson 02 builds one that knows the truth and may
+# only use a mask, the *ratio mask*. Here it is, ready made. Its scores by the second, for the song with the
+# longest rests:
+
+# %%
+seconds, whole = [], []
+for track in songs:
+    estimates = lab.masking.oracle(track.stems, "irm1")
+    seconds.append(sdr_by_second(track.stems, estimates, track.samplerate))
+    whole.append(sdr(track.stems, estimates))
+pick = max(range(len(songs)), key=lambda i: int(seconds[i].isnan().sum()))
+plots.score_over_time(seconds[pick], whole[pick])
+
+# %% [markdown]
+# One separator, eight songs, three honest ways to make a row of a table:
+
+# %%
+rows = {
+    "nSDR: whole songs, mean": torch.stack(whole).mean(0),
+    "every second, mean": torch.cat(seconds, 1).nanmean(1),
+    "median of medians": median_of_medians(seconds),
+}
+print(f"{'SDR, dB':24} " + " ".join(f"{name:>7}" for name in (*lab.SOURCES, "all")))
+for name, row in rows.items():
+    print(f"{name:24} " + " ".join(f"{db:7.2f}" for db in (*row, row.mean())))
+spread = torch.stack(list(rows.values())).mean(1)
+print(f"\nThe choice of the recipe alone moves “all” by {spread.max() - spread.min():.2f} dB.")
+
+# %% [markdown]
+# Not one sample of sound has changed between these rows. In some papers the whole progress of a year is
+# that small. **Myth: “the SDR of the tables is 10·log₁₀ of two energies.”** Per second, yes; but the number
+# in print is a median of medians of it. Compare numbers only when recipe and songs are the same.
+#
+# ## Listen again: blind
+#
+# Can you hear 20 dB from 30 dB? A voice with hiss at 20 dB is A, at 30 dB B. X is one of them. Ten trials;
+# nine or ten right happen to a guesser about once in a hundred tests.
+
+# %%
+blind = lab.widgets.ABX(
+    clean,
+    add_at_sdr(voice, hiss, 30.0),
+    song.samplerate,
+    names=("hiss at 20 dB", "hiss at 30 dB"),
+)
+blind
+
+# %% [markdown]
+# Easy? Then replace `hiss` by `band` in the cell above. A leak hides behind the voice far better than hiss.
+#
+# ## What the papers found
+#
+# BSSEval v4 on the 50 test songs of MUSDB18, median of medians in dB. “All” is the mean of the four.
+#
+# | | all | drums | bass | other | vocals | from |
+# |---|---|---|---|---|---|---|
+# | Wave-U-Net | 3.23 | 4.22 | 3.21 | 2.25 | 3.25 | 1911.13254, 2019 |
+# | Open-Unmix | 5.33 | 5.73 | 5.23 | 4.02 | 6.32 | 1911.13254, 2019 |
+# | Conv-TasNet | 5.73 | 6.02 | 6.20 | 4.27 | 6.43 | 1911.13254, 2021 |
+# | Demucs | 6.28 | 6.86 | 7.01 | 4.42 | 6.84 | 1911.13254, 2021 |
+# | Demucs, 150 more songs | 6.79 | 7.58 | 7.60 | 4.69 | 7.29 | 1911.13254, 2021 |
+# | Hybrid Demucs | 7.68 | 8.24 | 8.76 | 5.59 | 8.13 | 2111.03600, Table 3 |
+# | HT Demucs, fine-tuned, 800 more songs | 9.00 | 10.08 | 10.39 | 6.32 | 9.20 | 2211.08553, Table 1 |
+# | ratio mask (p = 2) that knows the truth | 8.22 | 8.45 | 7.12 | 7.85 | 9.43 | 2211.08553, Table 1 |
+#
+# *The rows of [1911.13254](https://arxiv.org/abs/1911.13254) come from its authors' result files; the others
+# are [2111.03600](https://arxiv.org/abs/2111.03600) and [2211.08553](https://arxiv.org/abs/2211.08553).*
+#
+# Find your 6 dB there. Now you know what those models sounded like, *if* their errors were hiss. They are
+# not, so papers also ask people. Listeners rated the quality of two systems from 1 to 5 (2111.03600, Table
+# 4; SDR from its Table 3):
+#
+# | | drums | bass | other | vocals |
+# |---|---|---|---|---|
+# | SDR, Hybrid Demucs | **8.24** | **8.76** | 5.59 | 8.13 |
+# | SDR, KUIELAB-MDX-Net | 7.20 | 7.83 | **5.90** | **8.97** |
+# | listeners, Hybrid Demucs | **3.18** | 2.58 | 2.98 | 2.55 |
+# | listeners, KUIELAB-MDX-Net | 2.70 | **2.68** | **2.99** | **3.05** |
+# | listeners, the true stem | 4.12 | 4.25 | 3.92 | 4.18 |
+#
+# Ears and SDR agree on drums and vocals. On the bass, 0.93 dB more SDR went with a slightly *lower*
+# rating. And the truth itself gets about 4.1, not 5: people are instruments too, with a scale of their own.
+#
+# Our small experiment agrees in kind: one SDR, four sounds. It cannot say which sound people mind most;
+# for that you need more ears than yours.
+#
+# ## Summary
+#
+# - SDR is energy of the truth over energy of the error. 0 dB is silence; the mixture is below.
+# - One SDR has many sounds. ISR, SIR and SAR say which kind of error it is.
+# - SDR hears what you do not: level, flip, offset, delay. SI-SDR forgives the first three.
+# - BSSEval v4's SDR is plain SDR per second. Only SIR and SAR look past a delay.
+# - A table's number is a recipe: window, median or mean, and what is done with silence.
+#
+# ## Quiz
+#
+# In a separated bass line you faintly hear the singer. Which score is made to show that?
+# **a** SAR · **b** ISR · **c** SIR · **d** SI-SDR
+
+# %% predict="bleeding"
+choice = "c"
+lab.predict("bleeding", choice)
+
+# %% [markdown]
+# A model is unsure and returns pure silence for the vocals. Which SDR (nSDR)?
+# **a** 0 dB · **b** minus infinity · **c** that of the mixture, about −4 dB · **d** undefined
+
+# %% predict="best_bad_estimate"
+choice = "a"
+lab.predict("best_bad_estimate", choice)
+
+# %% [markdown]
+# A paper of 2021 prints “SDR 6.28 dB” for MUSDB18. Which number is that, most likely?
+#
+# - **a** 10·log10 of two energies over each song, averaged over songs
+# - **b** SI-SDR, averaged over songs
+# - **c** BSSEval v4: median over seconds, median over songs, mean over the four sources
+# - **d** the mean over all seconds of all songs
+
+# %% predict="which_sdr"
+choice = "c"
+lab.predict("which_sdr", choice)
+
+# %%
+lab.progress("01")
+
+# %% [markdown]
+# ## Go deeper
+#
+# Read next: `demucs_lab/metrics.py`, the same scores with their error messages, and
+# `demucs_lab/_bsseval.py`, where the filters of 512 taps are found.
+#
+# Two open experiments:
+#
+# 1. **Hidden by the band.** Repeat the blind test with the whole song: `band + clean` against
+#    `band + add_at_sdr(voice, hiss, 30.0)`. At how many dB can you no longer tell? Nobody listens to stems
+#    alone, and yet every table does.
+# 2. **A better SDR?** Invent a score that ranks your four sounds as your ear does. Then try it on the five
+#    that nobody hears. What does it get wrong?
