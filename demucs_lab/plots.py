@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from demucs_lab.audio import SOURCES
@@ -246,41 +245,33 @@ def phasors(parts: Tensor) -> Figure:
     Args:
         parts: complex `[2]`, one cell of each source.
     """
-    mixture = parts.sum()
-    share = parts.abs() / parts.abs().sum()
-    masked = share * mixture
+    a, b = (complex(part) for part in parts)
+    mixture = a + b
+    masked = abs(a) / (abs(a) + abs(b)) * mixture
     figure, axes = new_figure(1, 2, height=3.6)
-    arrows = {
-        "source A": (parts[0], "#0072B2", "-"),
-        "source B": (parts[1], "#E69F00", "-"),
-        "mixture": (mixture, "#666666", "-"),
+    panels = {
+        "two sources meet": {"source A": a, "source B": b, "mixture": mixture},
+        "what the ratio mask returns": {"source A": a, "mask × mixture": masked},
     }
-    error = {
-        "source A": (parts[0], "#0072B2", "-"),
-        "mask × mixture": (masked[0], "#CC79A7", "--"),
-    }
-    for axis, drawn, title in zip(
-        axes[0], (arrows, error), ("two sources meet", "what the ratio mask returns"), strict=True
-    ):
-        for name, (value, color, stroke) in drawn.items():
-            axis.annotate(
-                "",
-                xy=(value.real, value.imag),
-                xytext=(0, 0),
-                arrowprops={"arrowstyle": "->", "color": color, "lw": 2, "linestyle": stroke},
-            )
-            axis.text(float(value.real), float(value.imag), f" {name}", color=color, fontsize=9)
-        tips = torch.view_as_real(torch.cat([parts, mixture[None], torch.zeros(1) + 0j]))
-        low, high = tips.amin(0) - 0.6, tips.amax(0) + 0.9
-        axis.set(xlim=(low[0], high[0] + 1), ylim=(low[1], high[1]), aspect="equal", title=title)
+    color = dict(zip(("source A", "source B", "mask × mixture"), _COLORS, strict=False))
+    tips = np.array([[z.real, z.imag] for z in (a, b, mixture, 0)])
+    low, high = tips.min(0) - 0.6, tips.max(0) + np.array([1.9, 0.9])
+    for axis, (title, arrows) in zip(axes[0], panels.items(), strict=True):
+        for name, value in arrows.items():
+            tip = (value.real, value.imag)
+            ink = color.get(name, SOURCE_COLORS["mixture"])
+            stroke = {"arrowstyle": "->", "color": ink, "lw": 2}
+            axis.annotate("", xy=tip, xytext=(0, 0), arrowprops=stroke)
+            axis.text(*tip, f" {name}", color=ink, fontsize=9)
+        axis.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal", title=title)
         axis.set_xlabel("real part")
     axes[0, 0].set_ylabel("imaginary part")
-    off = abs(float(torch.angle(parts[0] * mixture.conj()))) * 180 / np.pi
+    off = abs(np.angle(a * mixture.conjugate(), deg=True))
     return finish(
         figure,
         f"the mixture is the sum of the two arrows and points {off:.0f}° away from source A; the "
-        f"masked arrow has a length of {float(masked[0].abs()):.2f} instead of "
-        f"{float(parts[0].abs()):.2f} and the mixture's direction.",
+        f"masked arrow has a length of {abs(masked):.2f} instead of {abs(a):.2f} and the mixture's "
+        f"direction.",
     )
 
 
