@@ -11,6 +11,8 @@ import pytest
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 
+collect_ignore_glob = ["notebooks/[0-9]*.py"]  # lessons to run as notebooks, not modules
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
