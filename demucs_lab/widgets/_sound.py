@@ -12,15 +12,15 @@ import numpy.typing as npt
 Wave = npt.NDArray[np.float32]
 
 COLORS = {
-    "mixture": "#7d8590",
-    "drums": "#d55e00",
-    "bass": "#0072b2",
-    "other": "#009e73",
-    "vocals": "#c4629c",
+    "mixture": "#808080",
+    "drums": "#E69F00",
+    "bass": "#0072B2",
+    "other": "#009E73",
+    "vocals": "#CC79A7",
 }
-"""Okabe and Ito's palette, which colour-blind eyes tell apart, on a light or a dark ground."""
+"""Okabe and Ito's palette, which colour-blind eyes tell apart; `plots` uses the same."""
 
-_SPARE_COLORS = ("#b8860b", "#4a9fd8", "#8a6fd1", "#5f7a1f", "#b5483a")
+_SPARE_COLORS = ("#D55E00", "#56B4E9", "#8A6FD1", "#5F7A1F", "#B5483A")
 
 
 def color_of(name: str, position: int) -> str:

@@ -1,6 +1,6 @@
 // The blind test's page. It never holds who X is: Python (or, in a page of its own, a Judge) does.
 import { Deck, clock, renderOffline, tidyLoop, verdict } from "./engine.js";
-import { Supply, audioContext, button, h, leaveTheFloor, press, stage, takeTheFloor } from "./ui.js";
+import { ICON, NO_DEVICE, Supply, button, h, leaveTheFloor, press, runningContext, saveChanges, stage, takeTheFloor } from "./ui.js";
 
 class Blind {
   constructor(model, el) {
@@ -30,7 +30,7 @@ class Blind {
 
   set(values) {
     for (const [name, value] of Object.entries(values)) this.model.set(name, value);
-    this.model.save_changes();
+    saveChanges(this.model);
   }
 
   get duration() {
@@ -94,8 +94,9 @@ class Blind {
     if (this.deck) return this.pause();
     if (!this.ready) return;
     takeTheFloor(this);
-    const context = audioContext(this.get("samplerate"));
-    if (context.state !== "running") await context.resume();
+    this.context = await runningContext(this.get("samplerate"));
+    this.problem = this.context ? "" : NO_DEVICE;
+    if (!this.context || this.deck) return this.refresh();
     if (this.at >= this.duration - 1e-3) this.at = 0;
     this.startDeck();
     this.animate();
@@ -103,11 +104,10 @@ class Blind {
 
   startDeck() {
     this.deck?.stop();
-    const context = audioContext(this.get("samplerate"));
     const loop = this.loop;
     if (loop && (this.at < loop[0] || this.at >= loop[1])) this.at = loop[0];
-    const options = { offset: this.at, loop, when: context.currentTime + 0.02, fade: true };
-    this.deck = new Deck(context, this.supply.buffers, this.gains, options);
+    const options = { offset: this.at, loop, when: this.context.currentTime + 0.02, fade: true };
+    this.deck = new Deck(this.context, this.supply.buffers, this.gains, options);
     this.refresh();
   }
 
@@ -234,9 +234,7 @@ class Blind {
 
   refresh() {
     const [log, trials, playing] = [this.get("abx_log"), this.get("trials"), Boolean(this.deck)];
-    this.playButton.innerHTML = playing
-      ? '<svg width="14" height="14" viewBox="0 0 14 14" aria-hidden="true"><path d="M2 1h4v12H2zM8 1h4v12H8z"/></svg>'
-      : '<svg width="14" height="14" viewBox="0 0 14 14" aria-hidden="true"><path d="M3 1v12l10-6z"/></svg>';
+    this.playButton.innerHTML = playing ? ICON.pause : ICON.play;
     this.playButton.disabled = !this.ready;
     this.playButton.setAttribute("aria-label", playing ? "Pause" : "Play");
     this.playButton.title = playing ? "Pause (space)" : "Play (space)";

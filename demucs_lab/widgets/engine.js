@@ -213,20 +213,23 @@ export function fft(re, im) {
     let bit = n >> 1;
     for (; j & bit; bit >>= 1) j ^= bit;
     j ^= bit;
-    if (i < j) {
-      [re[i], re[j]] = [re[j], re[i]];
-      [im[i], im[j]] = [im[j], im[i]];
-    }
+    if (i >= j) continue;
+    const [x, y] = [re[i], im[i]];
+    re[i] = re[j];
+    im[i] = im[j];
+    re[j] = x;
+    im[j] = y;
   }
   const { cos, sin } = twiddles(n);
   for (let size = 2; size <= n; size *= 2) {
-    const [half, step] = [size / 2, n / size];
+    const half = size / 2;
+    const step = n / size;
     for (let start = 0; start < n; start += size) {
       for (let k = 0; k < half; k++) {
-        const [a, b] = [start + k, start + k + half];
-        const [c, s] = [cos[k * step], sin[k * step]];
-        const x = re[b] * c - im[b] * s;
-        const y = re[b] * s + im[b] * c;
+        const a = start + k;
+        const b = a + half;
+        const x = re[b] * cos[k * step] - im[b] * sin[k * step];
+        const y = re[b] * sin[k * step] + im[b] * cos[k * step];
         re[b] = re[a] - x;
         im[b] = im[a] - y;
         re[a] += x;
@@ -260,14 +263,17 @@ export function spectrogram(channels, samplerate, width, height, options = {}) {
   const out = new Uint8Array(width * height);
   for (let column = 0; column < width; column++) {
     const start = Math.round(((column + 0.5) * left.length) / width - size / 2);
-    for (let i = 0; i < size; i++) {
-      re[i] = (left[start + i] ?? 0) * window[i];
-      im[i] = right ? (right[start + i] ?? 0) * window[i] : 0;
+    re.fill(0);
+    im.fill(0);
+    const end = Math.min(size, left.length - start);
+    for (let i = Math.max(0, -start); i < end; i++) {
+      re[i] = left[start + i] * window[i];
+      if (right) im[i] = right[start + i] * window[i];
     }
     fft(re, im);
     for (let k = 0; k <= size / 2; k++) {
       const m = (size - k) % size; // both channels at once: |Z(k)|² + |Z(-k)|² = 2 (|L|² + |R|²)
-      power[k] = (re[k] ** 2 + im[k] ** 2 + re[m] ** 2 + im[m] ** 2) / 2;
+      power[k] = (re[k] * re[k] + im[k] * im[k] + re[m] * re[m] + im[m] * im[m]) / 2;
     }
     for (let row = 0; row < height; row++) {
       const [bottom, top] = [edges[row + 1], edges[row]];

@@ -1,4 +1,4 @@
-// How sound looks: waveforms on one common scale, and the spectrogram of what is heard.
+// How sound looks: waveforms, all stems on one scale, and the spectrogram of what is heard.
 import { clock } from "./engine.js";
 
 // Magma by anchors: even steps of lightness, the same order for every eye.
@@ -17,36 +17,31 @@ function niceStep(duration, count) {
   return [1, 2, 5, 10].map((m) => m * base).find((step) => step >= raw);
 }
 
-export function paintRuler(pen, width, height, duration, ink) {
+/** `[{at, text}, …]`: where a ruler of this width says which time. */
+export function ruler(width, duration) {
   const step = niceStep(duration, width / 70);
-  pen.fillStyle = pen.strokeStyle = ink;
-  pen.font = "10px system-ui, sans-serif";
-  pen.textBaseline = "middle";
-  pen.globalAlpha = 0.9;
-  for (let k = 0; k * step < duration; k++) {
-    const x = Math.round((k * step * width) / duration) + 0.5;
-    pen.fillRect(x - 0.5, height - 4, 1, 4);
-    const label = step < 0.1 ? `${(k * step).toFixed(3)} s` : clock(k * step).replace(/\.0$/, "");
-    if (x + 30 < width) pen.fillText(label, x + 3, height / 2);
-  }
-  pen.globalAlpha = 1;
+  const write = (t) => (step < 0.1 ? `${t.toFixed(3)} s` : clock(t).replace(/\.0$/, ""));
+  return Array.from({ length: Math.ceil(duration / step) }, (_, k) => k * step)
+    .filter((at) => at === 0 || (1 - at / duration) * width > 34)
+    .map((at) => ({ at, text: write(at) }));
 }
 
-/** One row of min/max columns around the middle line; `scale` is the level at the row's edge. */
-export function paintWave(pen, wave, top, width, height, scale, color, loud, line) {
+/**
+ * One row of min/max columns around the middle line; `scale` is the level at the row's edge.
+ * Quiet parts are raised (power 0.7), alike for every row, or nobody would see them.
+ */
+export function paintWave(pen, wave, top, width, height, scale, color, loud) {
   const middle = top + height / 2;
-  pen.globalAlpha = 1;
-  pen.fillStyle = line;
-  pen.fillRect(0, middle - 0.5, width, 1);
-  if (!wave) return;
   pen.globalAlpha = loud ? 1 : 0.28;
   pen.fillStyle = color;
-  const half = (height / 2 - 2) / scale;
-  const columns = wave.length / 2;
+  pen.fillRect(0, middle - 0.5, width, 1);
+  const room = height / 2 - 2;
+  const tall = (level) => Math.sign(level) * room * Math.min(1, Math.abs(level) / (scale || 1)) ** 0.7;
+  const columns = (wave?.length ?? 0) / 2;
   pen.beginPath();
   for (let k = 0; k < columns; k++) {
-    const high = middle - wave[2 * k + 1] * half;
-    const low = middle - wave[2 * k] * half;
+    const high = middle - tall(wave[2 * k + 1]);
+    const low = middle - tall(wave[2 * k]);
     pen.rect((k * width) / columns, Math.min(high, middle - 0.5), width / columns, Math.max(1, low - high));
   }
   pen.fill();

@@ -1,13 +1,9 @@
 // The stem player's page: rows of controls, one canvas, one playhead. What is heard is engine.js's.
 import { Deck, clock, hear, mixDown, peaks, renderOffline, spectrogram, tidyLoop } from "./engine.js";
-import { Supply, audioContext, button, h, leaveTheFloor, press, sharp, stage, takeTheFloor, watchLooks } from "./ui.js";
-import { paintRuler, paintSpectrogram, paintWave } from "./paint.js";
+import { ICON, NO_DEVICE, Supply, button, h, inkOn, leaveTheFloor, press, runningContext, saveChanges, sharp, stage, takeTheFloor, watchSize } from "./ui.js";
+import { paintSpectrogram, paintWave, ruler } from "./paint.js";
 
 const [ROW, RULER] = [38, 17];
-const ICON = {
-  play: '<svg width="14" height="14" viewBox="0 0 14 14" aria-hidden="true"><path d="M3 1v12l10-6z"/></svg>',
-  pause: '<svg width="14" height="14" viewBox="0 0 14 14" aria-hidden="true"><path d="M2 1h4v12H2zM8 1h4v12H8z"/></svg>',
-};
 
 class StemPlayer {
   constructor(model, el) {
@@ -28,7 +24,7 @@ class StemPlayer {
       ["view title note scores", () => this.refresh()],
     ].flatMap(([names, f]) => names.split(" ").map((name) => [`change:${name}`, f]));
     for (const [name, f] of this.listeners) model.on(name, f);
-    this.stopWatching = watchLooks(this.view, () => this.paint());
+    this.stopWatching = watchSize(this.view, () => this.paint());
     this.supply.want(this.get("tracks"));
     this.refresh();
   }
@@ -39,7 +35,7 @@ class StemPlayer {
 
   set(values) {
     for (const [name, value] of Object.entries(values)) this.model.set(name, value);
-    this.model.save_changes();
+    saveChanges(this.model);
   }
 
   get duration() {
@@ -77,12 +73,13 @@ class StemPlayer {
     this.resetButton = button(root, "Reset solo, mute and gain", "Reset", () => this.reset());
     this.rowsBox = h("div", { class: "dl-rows" });
     this.canvas = h("canvas", { "aria-hidden": "true" });
+    this.ruler = h("div", { class: "dl-ruler", "aria-hidden": "true" });
     this.loopBox = h("div", { class: "dl-loop", hidden: true });
     this.head = h("div", { class: "dl-head" });
     this.view = h("div", {
       class: "dl-view", role: "slider", tabindex: "0", "aria-label": "Position",
       "aria-valuemin": "0", "aria-orientation": "horizontal",
-    }, this.canvas, this.loopBox, this.head);
+    }, h("div", { class: "dl-lanes" }), this.ruler, this.canvas, this.loopBox, this.head);
     this.status = h("span", { role: "status", "aria-live": "polite" });
     this.keys = h("span", { class: "dl-soft dl-keys" });
     root.append(
@@ -104,7 +101,7 @@ class StemPlayer {
     this.view.style.height = `${RULER + this.rows.size * ROW}px`;
     this.systemButtons = this.get("systems").map((system) => {
       const [label, text] = system.kind === "missing"
-        ? [`What is missing from ${system.of}: original minus ${system.of}`, "what is missing"]
+        ? [`What is missing from ${system.of}: original minus ${system.of}`, this.get("systems").length > 5 ? "missing" : "what is missing"]
         : [`Listen to ${system.name}`, system.name];
       return button(this.root, label, text, () => this.chooseSystem(system.name), { "data-system": system.name });
     });
@@ -135,7 +132,7 @@ class StemPlayer {
     const db = h("span", { class: "dl-db" });
     const score = h("span", { class: "dl-score" });
     const box = h("div", { class: "dl-row", role: "group", "aria-label": name, "data-row": name },
-      h("span", { class: "dl-key", style: `background:${color}`, "aria-hidden": "true" }, number <= 9 ? String(number) : ""),
+      h("span", { class: "dl-key", style: `background:${color};color:${inkOn(color)}`, "aria-hidden": "true" }, number <= 9 ? String(number) : ""),
       h("span", { class: "dl-name", title: name }, name, score), solo, mute, slider, db);
     return { box, solo, mute: isMixture ? null : mute, slider, db, score, color };
   }
@@ -150,8 +147,9 @@ class StemPlayer {
   async play() {
     if (!this.ready || this.deck) return;
     takeTheFloor(this);
-    const context = audioContext(this.get("samplerate"));
-    if (context.state !== "running") await context.resume();
+    this.context = await runningContext(this.get("samplerate"));
+    this.problem = this.context ? "" : NO_DEVICE;
+    if (!this.context || this.deck) return this.refreshStatus();
     if (this.at >= this.duration - 1e-3) this.at = 0;
     this.startDeck();
     this.announce();
@@ -161,11 +159,11 @@ class StemPlayer {
   /** (Re)start all tracks together from `this.at`. */
   startDeck() {
     this.deck?.stop();
-    const context = audioContext(this.get("samplerate"));
     const loop = this.loop;
     if (loop && (this.at < loop[0] || this.at >= loop[1])) this.at = loop[0];
-    const options = { offset: this.at, loop, when: context.currentTime + 0.02, fade: this.at > 0 };
-    this.deck = new Deck(context, this.supply.buffers, this.heard().gains, options);
+    const when = this.context.currentTime + 0.02;
+    const options = { offset: this.at, loop, when, fade: this.at > 0 };
+    this.deck = new Deck(this.context, this.supply.buffers, this.heard().gains, options);
     this.paintState();
   }
 
@@ -302,7 +300,8 @@ class StemPlayer {
     if (this.ready) {
       this.pictures.clear();
       if (this.deck) this.seek(this.position(), false);
-      this.scale = Math.max(0.05, ...this.names.map((name) => this.rowPeak(name)));
+      const stems = this.names.filter((name) => name !== this.get("mixture"));
+      this.scale = Math.max(0.02, ...stems.map((name) => this.rowPeak(name)));
     }
     if (!this.ready && before && this.deck) this.pause();
     this.refresh();
@@ -348,8 +347,8 @@ class StemPlayer {
       row.db.textContent = `${db > 0 ? "+" : db < 0 ? "−" : ""}${Math.abs(db).toFixed(1)} dB`;
       row.slider.setAttribute("aria-valuetext", row.db.textContent);
       row.box.classList.toggle("dl-quiet", !heard.rows.includes(name));
-      row.score.textContent = name in scores ? `${scores[name].toFixed(1).replace("-", "−")} dB` : "";
-      row.box.setAttribute("aria-label", name + (name in scores ? `, score ${row.score.textContent}` : ""));
+      row.score.textContent = name in scores ? `SDR ${scores[name].toFixed(1).replace("-", "−")} dB` : "";
+      row.box.setAttribute("aria-label", name + (name in scores ? `, ${row.score.textContent}` : ""));
     }
     for (const element of this.systemButtons) press(element, element.dataset.system === this.get("system"));
     for (const element of this.viewButtons) press(element, element.dataset.view === this.get("view"));
@@ -402,7 +401,9 @@ class StemPlayer {
 
   /** A picture computed once per key, until the sound changes. */
   once(key, make) {
-    if (!this.pictures.has(key)) this.pictures.set(key, make());
+    if (this.pictures.has(key)) return this.pictures.get(key);
+    if (this.pictures.size > 150) this.pictures.clear();
+    this.pictures.set(key, make());
     return this.pictures.get(key);
   }
 
@@ -435,35 +436,45 @@ class StemPlayer {
     const width = this.view.clientWidth;
     if (!width) return;
     const height = RULER + this.rows.size * ROW;
-    const style = getComputedStyle(this.root);
-    const [ink, lane, line] = ["color", "--dl-lane", "--dl-line"].map((n) => style.getPropertyValue(n));
     const pen = sharp(this.canvas, width, height);
-    paintRuler(pen, width, RULER, this.duration, ink);
+    this.writeRuler(width);
     const heard = this.heard();
     const spectral = this.get("view") === "spectrogram" && this.ready;
     if (spectral) this.paintHeard(pen, width, heard);
     let top = RULER;
     for (const [name, row] of this.rows) {
       if (!spectral) {
-        pen.fillStyle = lane;
-        pen.fillRect(0, top + 1, width, ROW - 2);
         const wave = this.ready ? this.rowWave(name, this.get("system"), Math.min(width, 1200)) : null;
-        paintWave(pen, wave, top + 1, width, ROW - 2, this.scale ?? 1, row.color, heard.rows.includes(name), line);
+        const scale = this.ready && name === this.get("mixture") ? this.rowPeak(name) : this.scale;
+        paintWave(pen, wave, top + 1, width, ROW - 2, scale, row.color, heard.rows.includes(name));
       }
       top += ROW;
     }
     this.moveHead();
   }
 
-  paintHeard(pen, width, heard) {
+  writeRuler(width) {
+    const marks = ruler(width, this.duration);
+    this.ruler.replaceChildren(...marks.map(({ at, text }) => h("span", { style: `left:${(100 * at) / this.duration}%` }, text)));
+  }
+
+  /** The spectrogram of what is heard; while a gain is still moving, the last one stays. */
+  paintHeard(pen, width, { gains }) {
     const samplerate = this.get("samplerate");
     const [low, high] = [40, samplerate / 2];
-    const rows = Math.min(220, this.rows.size * ROW);
-    const columns = Math.min(700, Math.round(width));
     const height = this.rows.size * ROW;
-    const picture = this.once(`spectrogram ${columns} ${rows} ${JSON.stringify(heard.gains)}`, () =>
-      spectrogram(mixDown(this.supply.buffers, heard.gains), samplerate, columns, rows, { low, high }));
-    paintSpectrogram(pen, picture, columns, rows, RULER, width, height, low, high);
+    const [columns, rows] = [Math.min(700, Math.round(width)), Math.min(220, height)];
+    const key = `spectrogram ${columns} ${rows} ${JSON.stringify(gains)}`;
+    clearTimeout(this.soon);
+    if (this.pictures.has(key)) this.lastPicture = { data: this.pictures.get(key), columns, rows };
+    else {
+      this.soon = setTimeout(() => {
+        this.once(key, () => spectrogram(mixDown(this.supply.buffers, gains), samplerate, columns, rows, { low, high }));
+        this.paint();
+      }, 60);
+    }
+    const last = this.lastPicture;
+    if (last) paintSpectrogram(pen, last.data, last.columns, last.rows, RULER, width, height, low, high);
   }
 
   /** For tests: exactly what plays, computed without a sound card. */
@@ -474,6 +485,7 @@ class StemPlayer {
   close() {
     this.pause();
     clearTimeout(this.guard);
+    clearTimeout(this.soon);
     this.stopWatching();
     this.supply.close();
     for (const [name, f] of this.listeners) this.model.off(name, f);

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import traitlets as t
 
+from demucs_lab.audio import SOURCES
 from demucs_lab.widgets._assets import css, esm
 from demucs_lab.widgets._base import Sounding, level_note
 from demucs_lab.widgets._sound import (
@@ -40,10 +41,10 @@ class StemPlayer(Sounding):
             lengths), or a `Track`. `"mixture"` (or `"mix"`) is the whole; all others are stems.
         samplerate: in Hz; a `Track` brings its own.
         systems: name of the system → its stems, as a dict like `tracks` or one array `[S, C, T]` in
-            the order of the stems in `tracks`.
+            the order of the stems in `tracks` (of `SOURCES`, if `tracks` has only the mixture).
         title: a line above the player; a `Track` brings its name.
         loop: `(start, end)` in seconds to play over and over.
-        scores: figures to show beside the stems, in dB: system → stem → value.
+        scores: SDR to show beside the stems, in dB: system → stem → value.
 
     Raises:
         ValueError: for sound that is empty, NaN, of unequal length, `[T, C]`, more than stereo, …
@@ -305,6 +306,8 @@ def _stems_of(system: str, given: Any, stems: list[str]) -> dict[str, Any]:
             raise ValueError(f"system {system!r} has no tracks")
         return dict(given)
     shape = list(getattr(given, "shape", []))
+    if not stems and shape[:1] == [len(SOURCES)]:
+        stems = list(SOURCES)
     if len(shape) == 3 and shape[0] == len(stems):
         return dict(zip(stems, given, strict=True))
     raise ValueError(

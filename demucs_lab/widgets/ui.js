@@ -1,6 +1,16 @@
 // What the widgets share on a page: one clock and one voice, audio on request, small DOM helpers.
 
-const HUB = (globalThis[Symbol.for("demucs_lab.widgets")] ??= { contexts: new Map(), playing: null });
+const HUB = (globalThis[Symbol.for("demucs_lab.widgets")] ??= openHub());
+
+/** One per page. The channel reaches other frames: Colab gives every output one of its own. */
+function openHub() {
+  const hub = { contexts: new Map(), playing: null, channel: null };
+  if (globalThis.BroadcastChannel) {
+    hub.channel = new BroadcastChannel("demucs_lab.widgets");
+    hub.channel.onmessage = () => hub.playing?.pause();
+  }
+  return hub;
+}
 
 /** The page's audio context for a rate: at the file's own rate nothing is resampled twice. */
 export function audioContext(samplerate) {
@@ -16,10 +26,22 @@ export function audioContext(samplerate) {
   return HUB.contexts.get(samplerate);
 }
 
+export const NO_DEVICE = "The browser gives no sound: check its permission and the computer's sound output.";
+
+/** The page's context, awake; null where the browser does not let it sound. */
+export async function runningContext(samplerate) {
+  const context = audioContext(samplerate);
+  if (context.state === "running") return context;
+  const patience = new Promise((resolve) => setTimeout(resolve, 2000));
+  await Promise.race([context.resume().catch(() => {}), patience]);
+  return context.state === "running" ? context : null;
+}
+
 /** `player` speaks now: whoever spoke before falls silent. */
 export function takeTheFloor(player) {
   if (HUB.playing && HUB.playing !== player) HUB.playing.pause();
   HUB.playing = player;
+  HUB.channel?.postMessage("playing");
 }
 
 export function leaveTheFloor(player) {
@@ -94,6 +116,26 @@ export class Supply {
   }
 }
 
+export const ICON = {
+  play: '<svg width="14" height="14" viewBox="0 0 14 14" aria-hidden="true"><path d="M3 1v12l10-6z"/></svg>',
+  pause: '<svg width="14" height="14" viewBox="0 0 14 14" aria-hidden="true"><path d="M2 1h4v12H2zM8 1h4v12H8z"/></svg>',
+};
+
+/** Tell Python, if it still listens: a player goes on playing when its kernel has gone. */
+export function saveChanges(model) {
+  try {
+    model.save_changes();
+  } catch (error) {
+    console.warn("demucs_lab: Python no longer listens to this widget", error);
+  }
+}
+
+/** Black or white, whichever reads better on `#rrggbb`. */
+export function inkOn(color) {
+  const [r, g, b] = [1, 3, 5].map((i) => parseInt(color.slice(i, i + 2), 16));
+  return 0.299 * r + 0.587 * g + 0.114 * b > 130 ? "#111111" : "#ffffff";
+}
+
 /** `h("button", {class: "x", onclick: f}, "text", child)` */
 export function h(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
@@ -135,16 +177,13 @@ export function stage(el, name, label) {
   return root;
 }
 
-/** Calls `draw` when size, pixel ratio or theme change; returns a function that stops it. */
-export function watchLooks(element, draw) {
+/**
+ * Calls `draw` when the size or the pixel ratio changes; returns a function that stops it. The
+ * theme is no reason to draw: all that depends on it is HTML, the canvas holds sources' colours.
+ */
+export function watchSize(element, draw) {
   const size = new ResizeObserver(draw);
   size.observe(element);
-  const theme = new MutationObserver(draw);
-  for (const node of [document.documentElement, document.body]) {
-    theme.observe(node, { attributes: true, attributeFilter: ["class", "theme", "data-theme", "data-jp-theme-light", "data-jp-theme-name"] });
-  }
-  const dark = matchMedia("(prefers-color-scheme: dark)");
-  dark.addEventListener("change", draw);
   let ratio;
   const ratioChanged = () => {
     ratio?.removeEventListener("change", ratioChanged);
@@ -155,8 +194,6 @@ export function watchLooks(element, draw) {
   ratioChanged();
   return () => {
     size.disconnect();
-    theme.disconnect();
-    dark.removeEventListener("change", draw);
     ratio.removeEventListener("change", ratioChanged);
   };
 }

@@ -178,6 +178,12 @@ class Player:
     def position(self) -> float:
         return self.get("p.position()")
 
+    @property
+    def clocks(self) -> tuple[float, float]:
+        """The player's position and the wall's clock, read at one moment, in seconds."""
+        audio, wall = self.get("[p.position(), performance.now() / 1000]")
+        return audio, wall
+
     def reset(self) -> None:
         self.get(
             "p.pause(), p.reset(), p.set({system: 'original', loop: [], looping: false,"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -19,6 +22,11 @@ NOISE = np.random.default_rng(3).uniform(-0.4, 0.4, (2, 2 * RATE)).astype(np.flo
 SONG = {"mixture": NOISE, "left": NOISE * [[1], [0]], "right": NOISE * [[0], [1]]}
 STEP = 2 / 32768
 READY = "!document.querySelector('.dl-play').disabled"
+
+
+class SilentHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *args: Any) -> None:
+        pass
 
 
 @pytest.fixture
@@ -72,6 +80,27 @@ def test_a_blind_test_runs_in_a_page_and_hides_x(watched: Watched, tmp_path: Pat
         player.click(f"Answer: X is {'A' if player.render()[0].any() else 'B'}")
     player.wait("p.get('abx_log').length === 5")
     assert "5 of 5 right, p = 0.031" in player.root.inner_text()
+
+
+def test_starting_a_player_pauses_those_in_other_frames(chromium: Any, tmp_path: Path) -> None:
+    to_html(StemPlayer(SONG, RATE), tmp_path / "player.html")
+    frame = '<iframe src="player.html" width="900" height="330"></iframe>'
+    (tmp_path / "two.html").write_text(frame * 2, encoding="utf-8")
+    handler = partial(SilentHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        watched = Watched(chromium)
+        watched.page.goto(f"http://127.0.0.1:{server.server_port}/two.html")
+        frames = watched.page.frames[1:]
+        players = [Player(frame) for frame in frames]
+        for frame, player in zip(frames, players, strict=True):
+            frame.wait_for_function(READY)
+            player.click("Play")
+            player.wait("p.deck")
+        players[0].wait("!p.deck")
+        assert players[1].playing
+        watched.close()
+        server.shutdown()
 
 
 def test_without_an_answer_the_player_says_so_after_three_seconds(

@@ -114,6 +114,12 @@ def test_a_system_may_be_an_array_in_the_order_of_the_stems() -> None:
     assert [t["name"] for t in player.tracks if t["system"] == "IRM"] == list(NAMES)
 
 
+def test_a_mixture_alone_takes_systems_in_the_order_of_the_sources() -> None:
+    array = torch.stack(list(stems().values()))
+    player = StemPlayer({"mixture": array.sum(0)}, RATE, systems={"IRM": array})
+    assert repr(player).startswith("StemPlayer: mixture, drums, bass, other, vocals ·")
+
+
 def test_a_player_knows_whether_the_stems_make_up_the_mixture() -> None:
     tracks = song()
     assert StemPlayer(tracks, RATE).complete
