@@ -56,8 +56,12 @@ if "google.colab" in sys.modules:
         %pip install -q --no-deps "{{course}}"
         %pip install -q anywidget soundfile safetensors musdb museval"""
 # How the kernel of a build, and of nbval, differs from a learner's: it remembers no solved
-# exercise, and draws no progress bars, so that what it prints is the same every time.
-KERNEL_ENV = {"DEMUCS_LAB_PROGRESS": "off", "TQDM_DISABLE": "1", "PYTHONWARNINGS": "default"}
+# exercise and draws no progress bars, so that what it prints is the same every time.
+KERNEL_ENV = {
+    "DEMUCS_LAB_PROGRESS": "off",
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+    "TQDM_DISABLE": "1",
+}
 
 
 class BuildError(Exception):

@@ -37,7 +37,10 @@ def check(
     __tracebackhide__ = True
     exercise = all_exercises().get(name)
     if exercise is None:
-        print(_unknown("exercise", name, all_exercises()))
+        sentence = _unknown("exercise", name, all_exercises())
+        print(sentence)
+        if os.environ.get("NBGRADER_EXECUTION"):
+            raise AssertionError(sentence)
         return function
     _TRIED.add(name)
     verdict = judge(exercise, function, dtype, device)
@@ -90,15 +93,16 @@ def predict(name: str, choice: str | float | None) -> None:
         print(f"{prediction.question}\nMake your guess first: set choice to a number{unit}.")
         return
     try:
-        off = float(choice) - prediction.answer
+        guess = float(choice)
     except (TypeError, ValueError):
         print(f"{choice!r} is not a number.")
         return
+    off = guess - prediction.answer
     right = abs(off) <= prediction.within
     why = prediction.why["right" if right else "low" if off < 0 else "high"]
     unit = f" {prediction.unit}" if prediction.unit else ""
     print(
-        f"{'✓' if right else '✗'} your guess {choice:g}{unit}, measured {prediction.answer:g}{unit}"
+        f"{'✓' if right else '✗'} your guess {guess:g}{unit}, measured {prediction.answer:g}{unit}"
     )
     print(f"  {why}")
     if right:

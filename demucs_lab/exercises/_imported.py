@@ -52,12 +52,11 @@ def _answers(reference: Any, names: tuple[str, ...]) -> dict[Any, str]:
 
 
 def _keys(function: Any) -> list[Any]:
-    """What a C function is known by: itself, or its name where each tensor makes a new one."""
-    if isinstance(function, types.MethodDescriptorType):
-        return [function.__qualname__]
-    if isinstance(function, types.BuiltinMethodType) and function.__self__ is not None:
-        return [function, function.__qualname__]
-    return [function] if isinstance(function, Hashable) else []
+    """What a C function is known by: itself; a bound method also by its class's method."""
+    found = [function]
+    if isinstance(function, types.BuiltinMethodType):
+        found.append(getattr(type(function.__self__), function.__name__, None))
+    return [key for key in found if key is not None and isinstance(key, Hashable)]
 
 
 def bare(function: Any) -> Any:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache
@@ -90,14 +89,9 @@ _WHERE: ContextVar[tuple[torch.dtype, torch.device]] = ContextVar(
 )
 
 
-@contextmanager
-def checking_in(dtype: torch.dtype, device: torch.device | str = "cpu") -> Iterator[None]:
-    """Everything `tensor`, `rand` and `randn` make inside has this dtype and device."""
-    token = _WHERE.set((dtype, torch.device(device)))
-    try:
-        yield
-    finally:
-        _WHERE.reset(token)
+def check_in(dtype: torch.dtype, device: torch.device | str = "cpu") -> None:
+    """From here on, in this context, `tensor`, `rand` and `randn` make this dtype and device."""
+    _WHERE.set((dtype, torch.device(device)))
 
 
 def dtype() -> torch.dtype:

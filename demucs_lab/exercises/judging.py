@@ -16,7 +16,7 @@ import torch
 from . import sandbox
 from ._imported import answers_of, called, codes, refusal
 from ._values import alike, copied, kind_of, same_kind
-from .framework import Exercise, Mistake, checking_in
+from .framework import Exercise, Mistake, check_in
 
 
 @dataclass
@@ -111,10 +111,10 @@ class _Trial:
         def watched(*args: Any, **kwargs: Any) -> Any:
             return self._call(args, kwargs)
 
-        with checking_in(self.dtype, self.device):
-            for prove in self.exercise.properties:
-                sandbox.seed_everything()
-                self.lines.append(Line(claim(prove), self._mistake(prove, watched)))
+        check_in(self.dtype, self.device)
+        for prove in self.exercise.properties:
+            sandbox.seed_everything()
+            self.lines.append(Line(claim(prove), self._mistake(prove, watched)))
 
     def _mistake(self, prove: Callable[..., None], watched: Callable[..., Any]) -> str:
         before = len(self.calls)

@@ -116,12 +116,7 @@ def _in_time(work: Callable[[], Any], seconds: float) -> Outcome:
         _stop(identity[0])
         raise
     frame = sys._current_frames().get(identity[0])
-    _stop(identity[0])
-    deadline = time.monotonic() + GRACE
-    while identity[0] in sys._current_frames() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    busy = identity[0] in sys._current_frames()
-    return Outcome(stopped=True, still_busy=busy, where=frame)
+    return Outcome(stopped=True, still_busy=not _stop(identity[0]), where=frame)
 
 
 def _wait(done: threading.Event, seconds: float) -> bool:
@@ -133,11 +128,12 @@ def _wait(done: threading.Event, seconds: float) -> bool:
     return True
 
 
-def _stop(thread: int) -> None:
+def _stop(thread: int) -> bool:
     """Raise in `thread`, and again each time the exception is made, whoever catches it.
 
     A SystemExit ends a raw thread in silence. Its `__init__` is a C call, so that nothing of
     Python's own runs, and could be interrupted, between raising and arming the next one.
+    Returns whether the thread ended within the grace.
     """
 
     class Stopped(SystemExit):
@@ -148,4 +144,10 @@ def _stop(thread: int) -> None:
     )
     again = functools.partial(arm, thread, Stopped)
     Stopped.__init__ = staticmethod(again)  # type: ignore[method-assign]
-    again()
+    deadline = time.monotonic() + GRACE
+    while thread in sys._current_frames():
+        if time.monotonic() > deadline:
+            return False
+        again()
+        time.sleep(0.01)
+    return True
