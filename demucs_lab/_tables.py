@@ -11,12 +11,18 @@ Cell = str | float | int
 def text_table(header: Sequence[str], rows: Sequence[Sequence[Cell]], digits: int = 2) -> str:
     """Rows of words and numbers as aligned text; numbers to the right, NaN as a dash.
 
+    Raises:
+        ValueError: if a row is not as long as the header.
+
     >>> print(text_table(["method", "bass"], [["IRM", 8.876], ["mixture", float("nan")]]))
     method   bass
     -------  ----
     IRM      8.88
     mixture     -
     """
+    for row in rows:
+        if len(row) != len(header):
+            raise ValueError(f"row {list(row)} has {len(row)} cells, the header has {len(header)}")
     cells = [[_format(cell, digits) for cell in row] for row in rows]
     numeric = [any(isinstance(row[i], (int, float)) for row in rows) for i in range(len(header))]
     widths = [max(len(line[i]) for line in [list(header), *cells]) for i in range(len(header))]

@@ -127,7 +127,7 @@ def bss_eval(
             infinite.
         samplerate: in Hz.
         window, hop: in seconds, cut down to whole samples as museval does. A window longer than
-            the song is the whole song; a rest at the end that fills no window is not scored.
+            the song (`math.inf`) is the whole song; a rest at the end that fills no window is not scored.
 
     Returns:
         `BSSEval`, each score `[S, windows]`. As in museval, a window in which any source of either
@@ -152,7 +152,8 @@ def bss_eval(
                 f"{what} {_source_name(silent[0], len(signals))} is silent from end to end: "
                 f"BSSEval has no answer for it; choose an excerpt where it plays"
             )
-    samples = int(window * samplerate), int(hop * samplerate)
+    length = truth.shape[-1]
+    samples = [int(min(seconds * samplerate, length)) for seconds in (window, hop)]
     if min(samples) < 1:
         raise ValueError(
             f"expected window and hop in seconds, at least one sample long, got window={window} "

@@ -35,9 +35,11 @@ def stft(wav: Tensor, n_fft: int = 4096, hop: int | None = None) -> Tensor:
         raise ValueError(f"expected a real floating-point waveform, got {wav.dtype}")
     if wav.dtype in (torch.float16, torch.bfloat16):
         wav = wav.float()
-    length = wav.shape[-1] if wav.dim() else 0
-    if wav.numel() == 0:
-        raise ValueError(f"expected a waveform of at least one sample, got {list(wav.shape)}")
+    if wav.dim() == 0 or wav.numel() == 0:
+        raise ValueError(
+            f"expected a waveform [..., T] of at least one sample, got shape {list(wav.shape)}"
+        )
+    length = wav.shape[-1]
     to_whole_hops = -length % hop
     padded = F.pad(wav.reshape(-1, length), (n_fft // 2, n_fft // 2 + to_whole_hops))
     window = torch.hann_window(n_fft, dtype=wav.dtype, device=wav.device)
