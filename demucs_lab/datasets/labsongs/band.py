@@ -15,11 +15,12 @@ STRENGTH = {"X": 0.95, "x": 0.72, "o": 0.48, ".": 0.24}
 
 
 def _human(rng: np.random.Generator, time: float, spread: float) -> float:
-    return max(0.0, time + float(np.clip(rng.normal(0, spread), -2.5 * spread, 2.5 * spread)))
+    late = min(max(rng.standard_normal(), -2.5), 2.5) * spread
+    return max(0.0, time + late)
 
 
 def _hit(rng: np.random.Generator, level: float) -> float:
-    return round(float(np.clip(level * rng.uniform(0.9, 1.08), 0.05, 1.0)), 3)
+    return round(min(max(level * rng.uniform(0.9, 1.08), 0.05), 1.0), 3)
 
 
 def _drum(instrument: str, time: float, velocity: float, duration: float) -> Note:
@@ -64,8 +65,13 @@ def play_drums(plan: Plan, rng: np.random.Generator, duration: float) -> list[No
 
 
 def _near(pitch_class: int, centre: float, low: int, high: int) -> int:
-    options = [p for p in range(low, high + 1) if p % 12 == pitch_class % 12]
-    return min(options, key=lambda p: abs(p - centre))
+    """The pitch of a class that is nearest to a centre within a range of an octave or more."""
+    pitch = pitch_class + 12 * round((centre - pitch_class) / 12)
+    while pitch < low:
+        pitch += 12
+    while pitch > high:
+        pitch -= 12
+    return pitch
 
 
 def _tokens(pattern: str) -> list[tuple[str, int, int]]:
@@ -79,6 +85,20 @@ def _tokens(pattern: str) -> list[tuple[str, int, int]]:
             result.append((pattern[step], step, length))
         step += length
     return result
+
+
+def _on_chords(
+    events: list[tuple[str, int, int]], changes: list[int], steps: int
+) -> list[tuple[str, int, int]]:
+    """The same bar with a root wherever a chord begins, unless the line rests or pushes there."""
+    starts = {step for _, step, _ in events}
+    events = [("R" if s in changes and m not in "R8" else m, s, n) for m, s, n in events]
+    for at in changes:
+        if starts.isdisjoint((at - 1, at, at + 1)):
+            events = [(m, s, min(n, at - s) if s < at else n) for m, s, n in events]
+            following = min((s for s in starts if s > at), default=steps)
+            events.append(("R", at, following - at))
+    return sorted(events, key=lambda event: event[1])
 
 
 def play_bass(plan: Plan, rng: np.random.Generator, duration: float) -> list[Note]:
@@ -101,22 +121,15 @@ def play_bass(plan: Plan, rng: np.random.Generator, duration: float) -> list[Not
         quiet = name in ("intro", "bridge") and rng.random() < 0.6
         line = calm if quiet else lines.get(name, lines["chorus" if name == "outro" else "verse"])
         for bar in range(first, first + bars):
-            events = _tokens(line)
-            starts = {step for _, step, _ in events}
-            for first_bar, at, _, _ in plan.chords:
-                if (
-                    first_bar == bar
-                    and at not in starts
-                    and not any(abs(at - step) < 2 for step in starts)
-                ):
-                    events = [(m, s, min(n, at - s) if s < at else n) for m, s, n in events]
-                    following = min([s for s in starts if s > at], default=steps)
-                    events.append(("R", at, following - at))
-            for mark, step, length in sorted(events, key=lambda event: event[1]):
+            events = _on_chords(
+                _tokens(line), [at for b, at, _, _ in plan.chords if b == bar], steps
+            )
+            for place, (mark, step, length) in enumerate(events):
                 chord = plan.chord_at(bar, step)
                 root = _near(chord[0], 0.5 * previous + 0.5 * 35, 28, 43)
                 if mark == "A":
-                    ahead = _near(plan.chord_at(bar + 1, 0)[0], root, 28, 43)
+                    next_step = events[place + 1][1] if place + 1 < len(events) else steps
+                    ahead = _near(plan.chord_at(bar, next_step)[0], root, 28, 43)
                     options = (ahead - 1, ahead + 1, ahead - 2, ahead + 2)
                     pitch = next((p for p in options if p % 12 in plan.scale), ahead - 1)
                 else:

@@ -7,6 +7,7 @@ no half song, and two programs may render the same songs at once: the second dro
 
 from __future__ import annotations
 
+import io
 import os
 import secrets
 import shutil
@@ -19,7 +20,7 @@ from .composer import compose
 from .score import Score
 from .studio import SOURCES, render
 
-VERSION = 2
+VERSION = 3
 """Of the composer and the band. Raise it when a song would sound different: all are made anew."""
 FILES = (*(f"{source}.flac" for source in SOURCES), "score.json")
 STALE = 3600.0
@@ -37,8 +38,10 @@ def is_whole(folder: Path) -> bool:
     return all((folder / name).is_file() for name in FILES)
 
 
-def _sync(path: Path) -> None:
-    with path.open("rb+") as file:
+def _write(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
         os.fsync(file.fileno())
 
 
@@ -50,11 +53,10 @@ def save_song(folder: Path, score: Score, samplerate: int) -> None:
     try:
         for source, stem in stems.items():
             path = beside / f"{source}.flac"
-            soundfile.write(path, stem.T, samplerate, format="FLAC", subtype="PCM_16")
-            _sync(path)
-        path = beside / "score.json"
-        path.write_text(score.to_json(), encoding="utf-8")
-        _sync(path)
+            flac = io.BytesIO()
+            soundfile.write(flac, stem.T, samplerate, format="FLAC", subtype="PCM_16")
+            _write(path, flac.getvalue())
+        _write(beside / "score.json", score.to_json().encode())
         _take_place(beside, folder)
     finally:
         shutil.rmtree(beside, ignore_errors=True)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import zlib
+from bisect import bisect_right
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -59,13 +62,12 @@ class Plan:
 
     def chord_at(self, bar: int, step: int) -> tuple[int, ...]:
         """Pitch classes of the chord at a place; the last chord of the song is the tonic's."""
-        position = bar * self.steps + step
-        current = self.chords[0][3]
-        for first_bar, first, _, classes in self.chords:
-            if first_bar * self.steps + first > position:
-                break
-            current = classes
-        return current
+        place = bisect_right(self._chord_starts, bar * self.steps + step) - 1
+        return self.chords[max(0, place)][3]
+
+    @cached_property
+    def _chord_starts(self) -> list[int]:
+        return [bar * self.steps + step for bar, step, _, _ in self.chords]
 
     @property
     def scale(self) -> tuple[int, ...]:
@@ -128,9 +130,9 @@ def _tempo_and_bars(duration: float, nominal: float, meter: int) -> tuple[float,
     for bars in range(1, int(room * 160 / 60 / meter) + 2):
         tempo = bars * meter * 60 / room
         if 70 <= tempo <= 160:
-            options.append((abs(np.log(tempo / nominal)) + 0.03 * (bars % 2), tempo, bars))
+            options.append((abs(math.log(tempo / nominal)) + 0.03 * (bars % 2), tempo, bars))
     _, tempo, bars = min(options)
-    return min(160.0, np.ceil(tempo * 100) / 100), bars
+    return min(160.0, math.ceil(tempo * 100) / 100), bars
 
 
 def _spell(classes: tuple[int, ...]) -> str:

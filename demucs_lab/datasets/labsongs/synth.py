@@ -86,7 +86,8 @@ def noise(
         shape: gain of each frequency in Hz; flat 1 gives a standard deviation of 1 at 44.1 kHz.
     """
     size = round(seconds * rate)
-    length = max(2, int(np.ceil(seconds / GRAIN)) * round(GRAIN * rate))
+    grain = round(GRAIN * rate)
+    length = max(1, -(-size // grain)) * grain
     bins = length // 2 + 1
     own = np.random.default_rng(int(rng.integers(2**62)))  # `rng` moves on alike at every rate
     drawn = own.standard_normal((bins, 2))
