@@ -212,6 +212,15 @@ def test_control_c_ends_the_program_quietly():
     assert errors == "stopped\n"
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes end otherwise on Windows")
+def test_a_reader_that_has_seen_enough_is_no_error(data_folder):
+    command = [sys.executable, "-m", "demucs_lab", "doctor"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        running.stdout.close()
+        assert running.stderr.read() == b""
+    assert running.returncode == 0
+
+
 def test_the_module_runs_as_a_program():
     done = subprocess.run(
         [sys.executable, "-m", "demucs_lab", "--help"], capture_output=True, text=True, check=True
