@@ -127,7 +127,8 @@ def bss_eval(
             infinite.
         samplerate: in Hz.
         window, hop: in seconds, cut down to whole samples as museval does. A window longer than
-            the song (`math.inf`) is the whole song; a rest at the end that fills no window is not scored.
+            the song (`math.inf`) is the whole song; a rest at the end that fills no window is not
+            scored.
 
     Returns:
         `BSSEval`, each score `[S, windows]`. As in museval, a window in which any source of either
