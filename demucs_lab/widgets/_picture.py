@@ -34,17 +34,22 @@ def picture(widget: Sounding) -> str:
     """The waveforms of the widget's rows as a small PNG, in base64."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from PIL import Image  # matplotlib brings it
 
     rows = widget.rows()
     height = 0.32 * len(rows) + 0.34
     figure = Figure(figsize=(7.2, height), dpi=80, facecolor="white")
     axes = figure.add_axes((0.13, 0.02, 0.86, 1 - 0.3 / height))
-    scale = max(0.05, *(float(np.abs(wave).max()) for _, _, wave in rows))
+    peaks = {name: max(1e-9, float(np.abs(wave).max())) for name, _, wave in rows}
+    loudest = max([peak for name, peak in peaks.items() if name != "mixture"] or [1.0])
     for k, (name, color, wave) in enumerate(rows):
-        low, high = envelope(wave).T / (2.1 * scale)
+        share = envelope(wave).T / (peaks[name] if name == "mixture" else loudest)
+        # Power 0.7 raises the quiet parts, as in the player.
+        low, high = 0.46 * np.sign(share) * np.abs(share) ** 0.7
         x = np.linspace(0, 1, len(low))
         axes.fill_between(x, low - k - 0.01, high - k + 0.01, color=color, linewidth=0, step="mid")
-        axes.text(-0.012, -k, name, ha="right", va="center", fontsize=9, color="#1f2328")
+        label = name if len(name) < 15 else f"{name[:13]}…"
+        axes.text(-0.012, -k, label, ha="right", va="center", fontsize=9, color="#1f2328")
     axes.set_xlim(0, 1)
     axes.set_ylim(-len(rows) + 0.5, 0.5)
     axes.axis("off")
@@ -52,6 +57,11 @@ def picture(widget: Sounding) -> str:
         0.01, 1 - 0.14 / height, f"{widget.summary()}  (run the cell to listen)",
         fontsize=8, color="#5b636d", va="center",
     )  # fmt: skip
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     target = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(target, metadata={"Software": None})
+    image.quantize(32, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(
+        target, "PNG", optimize=True
+    )
     return base64.b64encode(target.getvalue()).decode("ascii")

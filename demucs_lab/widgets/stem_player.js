@@ -99,10 +99,11 @@ class StemPlayer {
     this.rows = new Map(this.names.map((name) => [name, this.buildRow(name, number++, name === mixture)]));
     this.rowsBox.replaceChildren(...[...this.rows.values()].map((row) => row.box));
     this.view.style.height = `${RULER + this.rows.size * ROW}px`;
+    const short = this.get("systems").length > 5;
     this.systemButtons = this.get("systems").map((system) => {
-      const [label, text] = system.kind === "missing"
-        ? [`What is missing from ${system.of}: original minus ${system.of}`, this.get("systems").length > 5 ? "missing" : "what is missing"]
-        : [`Listen to ${system.name}`, system.name];
+      const missing = system.kind === "missing";
+      const label = missing ? `${system.name}: original minus ${system.of}` : `Listen to ${system.name}`;
+      const text = missing && short ? "missing" : system.name;
       return button(this.root, label, text, () => this.chooseSystem(system.name), { "data-system": system.name });
     });
     const groups = [];

@@ -12,6 +12,11 @@ pytestmark = pytest.mark.browser
 
 LESSON = REPOSITORY / "course" / "00_start_here.ipynb"
 BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
+CODE = """[...jupyterapp.shell.currentWidget.content.model.cells]
+  .filter((c) => c.type === "code" && c.sharedModel.source.trim())"""
+ALL_RUN = f"() => {CODE}.every((c) => c.executionCount)"
+ERRORS = f"""() => {CODE}.flatMap((c) => c.sharedModel.outputs)
+  .filter((o) => o.output_type === "error").map((o) => o.evalue)"""
 
 
 @pytest.mark.slow
@@ -29,6 +34,8 @@ def test_the_player_of_lesson_00_plays(lab: Any, chromium: Any) -> None:
         assert abs(player.render()).max() > 0.01
         player.click("Play")
         player.wait("p.deck && p.position() > 0.5")
+        watched.page.wait_for_function(ALL_RUN, timeout=300_000)
+        assert watched.page.evaluate(ERRORS) == []
         assert [url for url in watched.outside if url != BADGE] == []
     finally:
         watched.close()

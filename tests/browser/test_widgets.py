@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from harness import Player, Watched
+from harness import KERNEL_IDLE, Player, Watched
 
 pytestmark = pytest.mark.browser
 
@@ -120,7 +120,7 @@ def test_systems_play_their_own_stems_and_what_is_missing(player: Player) -> Non
     player.click("Solo bass (2)")
     player.click("Listen to half")
     assert np.abs(player.render() - bass / 2).max() <= STEP
-    player.click("What is missing from half: original minus half")
+    player.click("missing from half: original minus half")
     assert np.abs(player.render() - bass / 2).max() <= 2 * STEP
 
 
@@ -128,6 +128,14 @@ def test_gain_is_in_decibels(player: Player) -> None:
     player.click("Solo bass (2)")
     player.root.get_by_role("slider", name="Gain of bass, in dB").fill("-6")
     assert np.abs(player.render() - stems()["bass"] * 10 ** (-6 / 20)).max() <= STEP
+
+
+def test_a_gain_that_makes_it_clip_is_pointed_out(player: Player) -> None:
+    volume = player.root.get_by_role("slider", name="Volume of everything, in dB")
+    volume.fill("6")
+    player.wait("p.status.textContent.includes('it clips')")
+    volume.fill("0")
+    player.wait("!p.status.textContent.includes('it clips')")
 
 
 def test_switching_systems_while_playing_keeps_the_position(player: Player) -> None:
@@ -289,6 +297,16 @@ def test_the_blind_test_scores_what_the_ear_tells(page: Any) -> None:
     assert eventually(page, "print(tuple(test.results))", "(3, 2, 0.5)") == "(3, 2, 0.5)"
     test.click("Start a new test")
     test.wait("p.ready && p.get('abx_log').length === 0")
+
+
+def test_without_its_kernel_the_player_goes_on(page: Any, player: Player) -> None:
+    """Last but one: the notebook's names are gone afterwards."""
+    page.evaluate("() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
+    page.wait_for_function(KERNEL_IDLE)
+    player.click("Solo bass (2)")
+    assert np.abs(player.render() - stems()["bass"]).max() <= STEP
+    player.click("Play")
+    player.wait("p.deck && p.position() > 0.2")
 
 
 def test_at_last_nobody_complained_and_nobody_outside_was_called(watched: Any) -> None:
