@@ -1,0 +1,197 @@
+"""What the four models share: what they separate, their door, their description and their file."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+SOURCES = ("drums", "bass", "other", "vocals")
+SIX_SOURCES = (*SOURCES, "guitar", "piano")
+
+Names = Sequence[tuple[str, str]]
+
+
+class SeparationModel(nn.Module):
+    """A mixture in, its sources out: `model(mix [B, C, T])` gives `[B, S, C, T]`.
+
+    A subclass keeps each argument of its constructor in an attribute of the same name, so that
+    `config()` describes it.
+
+    Args:
+        sources: what is separated, in the order of the axis S.
+        audio_channels: C, 2 for stereo.
+        samplerate: in Hz, the rate that the model expects.
+        segment: seconds of sound that the model was made to look at.
+    """
+
+    def __init__(
+        self, sources: Sequence[str], audio_channels: int, samplerate: int, segment: float
+    ) -> None:
+        super().__init__()
+        self.sources = tuple(sources)
+        self.audio_channels = audio_channels
+        self.samplerate = samplerate
+        self.segment = float(segment)
+        if not self.sources or isinstance(sources, str):
+            raise ValueError(f"sources must be a list of names, got {sources!r}")
+
+    @property
+    def segment_samples(self) -> int:
+        """The segment in samples."""
+        return round(self.segment * self.samplerate)
+
+    @property
+    def receptive_field(self) -> int | None:
+        """Samples of input that one sample of output can hear; None: the whole input."""
+        return None
+
+    def config(self) -> dict[str, Any]:
+        """The arguments that build this model again, as JSON can hold them.
+
+        >>> from demucs_lab.models import Demucs
+        >>> Demucs.tiny().config()["channels"]
+        24
+        """
+        names = list(inspect.signature(type(self)).parameters)
+        values = {name: getattr(self, name) for name in names}
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write weights and config to one safetensors file, whole or not at all."""
+        from demucs_lab.models.saving import save
+
+        save(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read what `save` wrote; the file must hold a model of this class."""
+        from demucs_lab.models.saving import load
+
+        model = load(path)
+        if not isinstance(model, cls):
+            raise ValueError(
+                f"{os.fspath(path)} holds a {type(model).__name__}, not a {cls.__name__}: read it "
+                f"with demucs_lab.models.load"
+            )
+        return model
+
+    def check_mixture(self, mix: Tensor) -> None:
+        """Refuse what is no batch of mixtures `[B, C, T]` with this model's channels."""
+        shape = list(mix.shape)
+        if mix.dim() != 3:
+            raise ValueError(
+                f"expected mixtures of shape [batch, channels, time], got {shape}"
+                + (": one mixture is mix[None]" if mix.dim() == 2 else "")
+            )
+        if mix.numel() == 0:
+            raise ValueError(f"the mixture is empty (shape {shape}): there is nothing to separate")
+        if shape[1] != self.audio_channels:
+            raise ValueError(
+                f"this model hears {self.audio_channels} channel(s), the mixture {shape} has "
+                f"{shape[1]}"
+            )
+        if not mix.is_floating_point():
+            raise TypeError(f"expected a floating-point mixture, got {mix.dtype}")
+
+    def load_official(self, state: Mapping[str, Tensor], names: Names) -> Self:
+        """Take the weights of the authors' model, found by a table of names (see `rename`).
+
+        Raises:
+            ValueError: if a weight has no counterpart here, is missing, or has another shape.
+        """
+        own = self.state_dict()
+        found = {}
+        for name, value in rename(state, names).items():
+            if name not in own:
+                raise ValueError(f"this {type(self).__name__} has no weight {name!r}")
+            if not _fits(value.shape, own[name].shape):
+                raise ValueError(
+                    f"{name} has shape {list(value.shape)} in the state dict and "
+                    f"{list(own[name].shape)} in this model: do the settings agree?"
+                )
+            found[name] = value.reshape(own[name].shape)
+        if missing := sorted(own.keys() - found.keys()):
+            raise ValueError(
+                f"the state dict lacks {len(missing)} weights of this model, among them "
+                f"{missing[0]}: do the settings agree?"
+            )
+        self.load_state_dict(found)
+        return self
+
+    def __repr__(self) -> str:
+        """One line: class, size, sources, rate.
+
+        >>> from demucs_lab.models import ConvTasNet
+        >>> ConvTasNet.tiny()
+        ConvTasNet(1.4 M parameters, 4 sources, 2 channels, 22050 Hz, 4 s segments)
+        """
+        millions = sum(p.numel() for p in self.parameters()) / 1e6
+        return (
+            f"{type(self).__name__}({millions:.1f} M parameters, {len(self.sources)} sources, "
+            f"{self.audio_channels} channels, {self.samplerate} Hz, {self.segment:g} s segments)"
+        )
+
+
+def rename(state: Mapping[str, Tensor], names: Names) -> dict[str, Tensor]:
+    """The state dict with its keys rewritten, each by the first pattern that matches all of it.
+
+    Args:
+        state: names and tensors.
+        names: pairs of a regular expression and what to write instead, with its groups as `\\1`;
+            a pattern whose replacement is "" drops the tensor.
+
+    Raises:
+        ValueError: if no pattern matches a key.
+
+    >>> list(rename({"net.0.weight": torch.zeros(1)}, [(r"net\\.0\\.(.*)", r"conv.\\1")]))
+    ['conv.weight']
+    """
+    renamed = {}
+    for key, value in state.items():
+        for pattern, replacement in names:
+            if match := re.fullmatch(pattern, key):
+                if replacement:
+                    renamed[match.expand(replacement)] = value
+                break
+        else:
+            raise ValueError(f"the state dict holds {key!r}, which this model does not know")
+    return renamed
+
+
+def take_official(
+    kwargs: Mapping[str, Any], takes: Mapping[str, str], fixed: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The authors' keyword arguments as ours.
+
+    Args:
+        kwargs: settings that a checkpoint carries.
+        takes: name there → name here.
+        fixed: settings that this kit has only one value of.
+
+    Raises:
+        ValueError: naming the first setting that is not supported.
+    """
+    ours = {}
+    for name, value in kwargs.items():
+        if name in takes:
+            ours[takes[name]] = value
+        elif name not in fixed:
+            raise ValueError(f"the authors' setting {name}={value!r} is not known here")
+        elif value != fixed[name]:
+            raise ValueError(
+                f"the authors' setting {name}={value!r} is not supported here, only "
+                f"{name}={fixed[name]!r}"
+            )
+    return ours
+
+
+def _fits(theirs: torch.Size, ours: torch.Size) -> bool:
+    """Whether the shapes differ only in axes of length one, or in axes that we flattened."""
+    rows = [next((n for n in shape if n != 1), 1) for shape in (theirs, ours)]
+    return theirs.numel() == ours.numel() and rows[0] == rows[1]
