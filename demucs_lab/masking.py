@@ -185,7 +185,7 @@ def oracle(
         hop: in samples; None is `n_fft // 4`.
 
     Returns:
-        Estimates `[S, C, T]`.
+        Estimates `[S, C, T]` on the sources' device; half precision is raised to float32.
 
     Raises:
         ValueError: if the method is unknown or `sources` is not `[S, C, T]`.

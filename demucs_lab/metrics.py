@@ -120,7 +120,8 @@ def bss_eval(
     The estimate is split into the true source, what a 512-tap filter of it explains (spatial
     distortion), what filters of the other sources add (interference) and the rest (artefacts);
     one set of filters per song (arXiv:1804.06267; Vincent, Gribonval & Févotte 2006). Equal to
-    `museval.metrics.bss_eval` with its defaults for MUSDB18.
+    `museval.metrics.bss_eval` with its defaults for MUSDB18, except where museval's solver fails:
+    a mono source panned in float32 has channels that differ by rounding alone.
 
     Args:
         references, estimates: `[S, C, T]`. With one source there is no interference: its SIR is
@@ -273,4 +274,6 @@ def _pair(reference: Tensor, estimate: Tensor) -> tuple[Tensor, Tensor]:
             f"expected waveforms [..., channels, time] with at least one sample, got "
             f"{list(reference.shape)}"
         )
+    if reference.device.type == "mps":  # Apple's GPU has no float64
+        reference, estimate = reference.cpu(), estimate.cpu()
     return reference.double(), estimate.double()

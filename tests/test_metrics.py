@@ -263,6 +263,20 @@ def test_bss_eval_of_known_parts():
         assert measured.tolist() == pytest.approx([10 * math.log10(ratio)] * 2, abs=0.5)
 
 
+@pytest.mark.parametrize("gain", [0.3, 0.77])
+def test_the_rounding_of_a_panned_source_does_not_matter(gain):
+    """In float32, gain times the left channel is a copy of it but for noise 150 dB below."""
+    left = 0.1 * noise(2, 1, 4000, dtype=torch.float32)
+    rounded = torch.cat([left, gain * left], 1)
+    exact = torch.cat([left.double(), gain * left.double()], 1)
+    estimates = exact + 0.2 * exact.flip(0) + 0.02 * noise(2, 2, 4000, seed=1)
+    ours, expected = (bss_eval(references, estimates, RATE) for references in (rounded, exact))
+    for score in SCORES:
+        torch.testing.assert_close(
+            getattr(ours, score), getattr(expected, score), rtol=0, atol=1e-5
+        )
+
+
 def test_a_delay_is_no_artefact():
     references = noise(2, 2, 8000)
     delayed = references.roll(100, dims=-1)
