@@ -71,7 +71,8 @@ print("Everything a lesson needs is here." if not gaps else "Close the gaps, the
 # - **Truth.** Every stem and every note is known exactly, so every measurement has a right answer.
 # - **Sameness.** Your copy has the same samples as everybody else's.
 #
-# Real music comes too: each lesson says how to run it on MUSDB18 or on songs of your own.
+# Real music comes too: the lessons name the one line to change, for the data set MUSDB18 or for songs of
+# your own.
 
 # %%
 for track in lab.datasets.first_songs():

@@ -259,6 +259,13 @@ ADD_AT_SDR = Exercise(
             lambda s, e, db: s + e * s.std() / e.std() * 10 ** (-db / 20),
             "`.std()` subtracts the mean first; energy does not. Use the sum of squares.",
         ),
+        "delta": Wrong(
+            lambda s, e, db: (
+                s + e * ((_energy(s) + _DELTA) / (_energy(e) + _DELTA) / 10 ** (db / 10)).sqrt()
+            ),
+            "δ has crept in, perhaps through your sdr: a very quiet error then misses its level. "
+            "Work with the energies themselves.",
+        ),
         "error_only": Wrong(
             lambda s, e, db: e * (_energy(s) / _energy(e)).sqrt() * 10 ** (-db / 20),
             "That is the scaled error alone. Add it to the reference.",
