@@ -335,15 +335,12 @@ def score_over_time(frames: Tensor, whole: Tensor) -> Figure:
     spread = [float(row[~row.isnan()].max() - row[~row.isnan()].min()) for row in frames]
     widest = int(np.argmax(spread))
     blank = int(frames.isnan().any(0).sum())
-    rests = (
-        "; every second has a score."
-        if not blank
-        else (
-            f"; {blank} of {frames.shape[1]} seconds have no score (grey): somebody is silent there."
-        )
-    )
+    rests = "every second has a score."
+    if blank:
+        total = frames.shape[1]
+        rests = f"{blank} of {total} seconds have no score (grey): somebody is silent there."
     return finish(
         figure,
         f"the SDR of each second jumps up and down, most for {SOURCES[widest]} (a range of "
-        f"{spread[widest]:.0f} dB){rests}",
+        f"{spread[widest]:.0f} dB); {rests}",
     )
