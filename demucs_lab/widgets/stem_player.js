@@ -1,45 +1,22 @@
-// The stem player's page: rows of controls, one canvas, one playhead. What is heard is engine.js's.
-import { Deck, clock, hear, mixDown, peaks, renderOffline, spectrogram, tidyLoop } from "./engine.js";
-import { ICON, NO_DEVICE, Supply, button, h, inkOn, leaveTheFloor, press, runningContext, saveChanges, sharp, stage, takeTheFloor, watchSize } from "./ui.js";
+// The stem player's page: rows of controls and a picture. What is heard is engine.js's.
+import { clock, hear, mixDown, peaks, spectrogram } from "./engine.js";
+import { Transport } from "./transport.js";
+import { button, h, inkOn, press, sharp, watchSize } from "./ui.js";
 import { paintSpectrogram, paintWave, ruler } from "./paint.js";
 
 const [ROW, RULER] = [38, 17];
 
-class StemPlayer {
+class StemPlayer extends Transport {
   constructor(model, el) {
-    this.model = model;
-    this.deck = null;
-    this.at = model.get("position");
-    this.ready = false;
+    super(model, el, "dl-player", `Stem player ${model.get("title")}`.trim());
+    this.at = this.get("position");
     this.pictures = new Map();
-    this.root = stage(el, "dl-player", `Stem player ${model.get("title")}`.trim());
-    this.root.player = this;
-    this.build();
-    this.supply = new Supply(model, this.get("samplerate"), (state) => this.onSupply(state));
-    this.listeners = [
-      ["solo mute gain system", () => this.onMix()],
-      ["tracks", () => this.onTracks()],
-      ["loop looping", () => this.onLoop()],
-      ["position", () => this.deck || this.seek(this.get("position"), false)],
-      ["view title note scores", () => this.refresh()],
-    ].flatMap(([names, f]) => names.split(" ").map((name) => [`change:${name}`, f]));
-    for (const [name, f] of this.listeners) model.on(name, f);
-    this.stopWatching = watchSize(this.view, () => this.paint());
+    this.listen("solo mute gain system", () => this.onMix());
+    this.listen("tracks", () => this.onTracks());
+    this.listen("position", () => this.deck || this.seek(this.get("position"), false));
+    this.listen("view title note scores", () => this.refresh());
     this.supply.want(this.get("tracks"));
-    this.refresh();
-  }
-
-  get(name) {
-    return this.model.get(name);
-  }
-
-  set(values) {
-    for (const [name, value] of Object.entries(values)) this.model.set(name, value);
-    saveChanges(this.model);
-  }
-
-  get duration() {
-    return this.get("frames") / this.get("samplerate");
+    this.stopWatching = watchSize(this.line, () => this.paint());
   }
 
   get names() {
@@ -48,8 +25,8 @@ class StemPlayer {
     return mixture ? [mixture, ...names.filter((n) => n !== mixture)] : names;
   }
 
-  get loop() {
-    return this.get("looping") && this.get("loop").length ? this.get("loop") : null;
+  get gains() {
+    return this.heard().gains;
   }
 
   heard() {
@@ -61,11 +38,8 @@ class StemPlayer {
 
   build() {
     const { root } = this;
-    this.playButton = button(root, "Play", "", () => this.toggle(), { class: "dl-play", disabled: true });
-    this.time = h("span", { class: "dl-time" });
     this.title = h("span", { class: "dl-title" });
     this.systems = h("span", { class: "dl-systems", role: "group", "aria-label": "System" });
-    this.loopButton = button(root, "Loop (L): drag on the waveforms to choose the part", "Loop", () => this.toggleLoop());
     this.viewButtons = ["waveform", "spectrogram"].map((view) =>
       button(root, `Show the ${view}`, view[0].toUpperCase() + view.slice(1), () => this.set({ view }), { "data-view": view }),
     );
@@ -74,22 +48,15 @@ class StemPlayer {
     this.rowsBox = h("div", { class: "dl-rows" });
     this.canvas = h("canvas", { "aria-hidden": "true" });
     this.ruler = h("div", { class: "dl-ruler", "aria-hidden": "true" });
-    this.loopBox = h("div", { class: "dl-loop", hidden: true });
-    this.head = h("div", { class: "dl-head" });
-    this.view = h("div", {
-      class: "dl-view", role: "slider", tabindex: "0", "aria-label": "Position",
-      "aria-valuemin": "0", "aria-orientation": "horizontal",
-    }, h("div", { class: "dl-lanes" }), this.ruler, this.canvas, this.loopBox, this.head);
+    this.timeline("dl-view", h("div", { class: "dl-lanes" }), this.ruler, this.canvas);
     this.status = h("span", { role: "status", "aria-live": "polite" });
-    this.keys = h("span", { class: "dl-soft dl-keys" });
+    this.keyHelp = h("span", { class: "dl-soft dl-keys" });
     root.append(
       h("div", { class: "dl-bar" }, this.playButton, this.time, this.title, h("span", { class: "dl-grow" }), this.loopButton, views, this.resetButton),
       this.systemBar = h("div", { class: "dl-bar" }, h("span", { class: "dl-soft" }, "Listen to"), this.systems),
-      h("div", { class: "dl-deck" }, this.rowsBox, this.view),
-      h("div", { class: "dl-foot" }, this.status, this.keys),
+      h("div", { class: "dl-deck" }, this.rowsBox, this.line),
+      h("div", { class: "dl-foot" }, this.status, this.keyHelp),
     );
-    root.addEventListener("keydown", (event) => this.onKey(event));
-    this.view.addEventListener("pointerdown", (event) => this.onPointer(event));
     this.buildRows();
   }
 
@@ -98,7 +65,7 @@ class StemPlayer {
     let number = mixture ? 0 : 1;
     this.rows = new Map(this.names.map((name) => [name, this.buildRow(name, number++, name === mixture)]));
     this.rowsBox.replaceChildren(...[...this.rows.values()].map((row) => row.box));
-    this.view.style.height = `${RULER + this.rows.size * ROW}px`;
+    this.line.style.height = `${RULER + this.rows.size * ROW}px`;
     const short = this.get("systems").length > 5;
     this.systemButtons = this.get("systems").map((system) => {
       const missing = system.kind === "missing";
@@ -112,12 +79,10 @@ class StemPlayer {
       groups.at(-1).append(this.systemButtons[k]);
     }
     this.systems.replaceChildren(...groups);
-    this.systems.style.cssText = "display:inline-flex;flex-wrap:wrap;gap:6px";
     this.systemBar.hidden = this.systemButtons.length < 2;
-    this.systemBar.style.display = this.systemBar.hidden ? "none" : "";
     const last = Math.min(9, this.rows.size - (mixture ? 1 : 0));
     const compare = this.systemButtons.length > 1 ? " · a b compare" : "";
-    this.keys.textContent = `space play · 1–${last} solo · ← → seek${compare} · l loop`;
+    this.keyHelp.textContent = `space play · 1–${last} solo · ← → seek${compare} · l loop`;
   }
 
   buildRow(name, number, isMixture) {
@@ -140,70 +105,10 @@ class StemPlayer {
 
   // -------------------------------------------------------------------------- acting
 
-  async toggle() {
-    if (this.deck) return this.pause();
-    await this.play();
-  }
-
-  async play() {
-    if (!this.ready || this.deck) return;
-    takeTheFloor(this);
-    this.context = await runningContext(this.get("samplerate"));
-    this.problem = this.context ? "" : NO_DEVICE;
-    if (!this.context || this.deck) return this.refreshStatus();
-    if (this.at >= this.duration - 1e-3) this.at = 0;
-    this.startDeck();
-    this.announce();
-    this.animate();
-  }
-
-  /** (Re)start all tracks together from `this.at`. */
-  startDeck() {
-    this.deck?.stop();
-    const loop = this.loop;
-    if (loop && (this.at < loop[0] || this.at >= loop[1])) this.at = loop[0];
-    const when = this.context.currentTime + 0.02;
-    const options = { offset: this.at, loop, when, fade: this.at > 0 };
-    this.deck = new Deck(this.context, this.supply.buffers, this.heard().gains, options);
-    this.paintState();
-  }
-
-  pause() {
-    if (!this.deck) return;
-    this.at = this.deck.position();
-    this.deck.stop();
-    this.deck = null;
-    leaveTheFloor(this);
+  moved() {
+    this.spoken = `At ${clock(this.at)}`;
     this.set({ position: this.at });
-    this.announce();
-    this.moveHead();
-    this.paintState();
-  }
-
-  animate() {
-    if (!this.deck) return;
-    if (this.deck.ended) {
-      this.pause();
-      this.seek(0);
-      return;
-    }
-    this.moveHead();
-    // Where the page is hidden no frame comes: a timer still sees the end of the song.
-    cancelAnimationFrame(this.frame);
-    clearTimeout(this.guard);
-    this.frame = requestAnimationFrame(() => this.animate());
-    this.guard = setTimeout(() => this.animate(), 1000);
-  }
-
-  position() {
-    return this.deck ? this.deck.position() : this.at;
-  }
-
-  seek(seconds, push = true) {
-    this.at = Math.min(this.duration, Math.max(0, seconds));
-    if (this.deck) this.startDeck();
-    this.moveHead();
-    if (push) this.set({ position: this.at });
+    if (!this.deck) this.refresh();
   }
 
   toggleSolo(name, together = false) {
@@ -236,76 +141,21 @@ class StemPlayer {
     this.set({ system: name });
   }
 
-  toggleLoop() {
-    const loop = this.get("loop").length ? this.get("loop") : [0, this.duration];
-    this.set({ loop, looping: !this.get("looping") });
-  }
-
-  onKey(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const { key, target } = event;
+  keys(key) {
     const systems = this.get("systems");
-    const slider = target.matches("input[type=range]");
-    const act = {
-      " ": () => !target.matches("button") && (this.toggle(), true),
-      ArrowLeft: () => !slider && (this.seek(this.position() - (event.shiftKey ? 5 : 1)), true),
-      ArrowRight: () => !slider && (this.seek(this.position() + (event.shiftKey ? 5 : 1)), true),
-      Home: () => !slider && (this.seek(0), true),
-      End: () => !slider && (this.seek(this.duration), true),
-      a: () => (this.chooseSystem(systems[0].name), true),
-      b: () => systems.length > 1 && (this.chooseSystem(this.lastSystem ?? systems[1].name), true),
-      l: () => (this.toggleLoop(), true),
-    }[key.length === 1 ? key.toLowerCase() : key];
-    let done = act?.();
-    if (/^[0-9]$/.test(key)) {
-      const name = this.names[this.get("mixture") ? Number(key) : Number(key) - 1];
-      if (name) done = (this.toggleSolo(name), true);
-    }
-    if (done) event.preventDefault();
-    event.stopPropagation();
-  }
-
-  /** Click seeks; drag draws the loop. */
-  onPointer(event) {
-    if (event.button !== 0) return;
-    event.preventDefault();
-    this.root.focus({ preventScroll: true });
-    const box = this.view.getBoundingClientRect();
-    const time = (e) => ((e.clientX - box.left) / box.width) * this.duration;
-    const [start, startX] = [time(event), event.clientX];
-    let loop = null;
-    const move = (e) => {
-      if (Math.abs(e.clientX - startX) < 5 && !loop) return;
-      loop = tidyLoop(start, time(e), this.duration) ?? loop;
-      if (loop) this.showLoop(loop, true);
-    };
-    const up = () => {
-      removeEventListener("pointermove", move);
-      removeEventListener("pointerup", up);
-      removeEventListener("pointercancel", up);
-      if (loop) this.set({ loop, looping: true });
-      else this.seek(start);
-    };
-    addEventListener("pointermove", move);
-    addEventListener("pointerup", up);
-    addEventListener("pointercancel", up);
+    const found = { a: () => this.chooseSystem(systems[0].name) };
+    if (systems.length > 1) found.b = () => this.chooseSystem(this.lastSystem ?? systems[1].name);
+    const name = /^[0-9]$/.test(key) && this.names[this.get("mixture") ? Number(key) : Number(key) - 1];
+    if (name) found[key] = () => this.toggleSolo(name);
+    return found;
   }
 
   // -------------------------------------------------------------------------- reacting
 
-  onSupply({ loaded, wanted, problem }) {
-    const before = this.ready;
-    this.problem = problem;
-    this.progress = loaded < wanted ? `Loading sound ${loaded} of ${wanted}` : "";
-    this.ready = loaded === wanted;
-    if (this.ready) {
-      this.pictures.clear();
-      if (this.deck) this.seek(this.position(), false);
-      const stems = this.names.filter((name) => name !== this.get("mixture"));
-      this.scale = Math.max(0.02, ...stems.map((name) => this.rowPeak(name)));
-    }
-    if (!this.ready && before && this.deck) this.pause();
-    this.refresh();
+  onSupply(state) {
+    this.pictures.clear();
+    super.onSupply(state);
+    if (this.ready && this.deck) this.seek(this.position(), false);
   }
 
   onTracks() {
@@ -316,23 +166,8 @@ class StemPlayer {
   }
 
   onMix() {
-    this.deck?.setGains(this.heard().gains);
+    this.deck?.setGains(this.gains);
     this.refresh();
-  }
-
-  onLoop() {
-    if (this.deck) {
-      this.at = this.deck.position();
-      this.startDeck();
-    } else if (this.loop && (this.at < this.loop[0] || this.at >= this.loop[1])) {
-      this.seek(this.loop[0]);
-    }
-    this.refresh();
-  }
-
-  announce() {
-    this.spoken = this.deck ? "Playing" : `Paused at ${clock(this.at)}`;
-    this.refreshStatus();
   }
 
   // -------------------------------------------------------------------------- showing
@@ -353,51 +188,12 @@ class StemPlayer {
     }
     for (const element of this.systemButtons) press(element, element.dataset.system === this.get("system"));
     for (const element of this.viewButtons) press(element, element.dataset.view === this.get("view"));
-    press(this.loopButton, this.get("looping"));
     this.resetButton.disabled = !(this.get("solo").length || this.get("mute").length || Object.values(this.get("gain")).some(Boolean));
     this.title.textContent = this.get("title");
-    this.showLoop(this.get("loop"), this.get("looping"));
-    this.refreshStatus();
-    this.paintState();
-    this.moveHead();
-    this.paint();
-  }
-
-  refreshStatus() {
     const system = this.get("systems").length > 1 ? ` · ${this.get("system")}` : "";
-    const parts = [this.spoken, `You hear: ${this.heard().hearing}${system}`, this.clips(), this.get("note")];
-    const text = this.problem || this.progress || parts.filter(Boolean).join(" · ");
-    if (this.status.textContent !== text) this.status.textContent = text;
-    this.status.classList.toggle("dl-problem", Boolean(this.problem));
-  }
-
-  paintState() {
-    const playing = Boolean(this.deck);
-    if (this.shown !== playing) this.playButton.innerHTML = playing ? ICON.pause : ICON.play;
-    this.shown = playing;
-    this.playButton.disabled = !this.ready;
-    this.playButton.setAttribute("aria-label", playing ? "Pause" : "Play");
-    this.playButton.title = playing ? "Pause (space)" : "Play (space)";
-  }
-
-  moveHead() {
-    const at = this.position();
-    const width = this.view.clientWidth;
-    this.head.style.transform = `translateX(${(at / this.duration) * width - 1}px)`;
-    const text = `${clock(at)} / ${clock(this.duration)}`;
-    if (this.time.textContent === text) return;
-    this.time.textContent = text;
-    this.view.setAttribute("aria-valuemax", this.duration.toFixed(1));
-    this.view.setAttribute("aria-valuenow", at.toFixed(1));
-    this.view.setAttribute("aria-valuetext", text);
-  }
-
-  showLoop(loop, on) {
-    this.loopBox.hidden = !loop.length;
-    if (!loop.length) return;
-    this.loopBox.style.left = `${(100 * loop[0]) / this.duration}%`;
-    this.loopBox.style.width = `${(100 * (loop[1] - loop[0])) / this.duration}%`;
-    this.loopBox.classList.toggle("dl-off", !on);
+    const hearing = `You hear: ${heard.hearing}${system}`;
+    this.refreshTransport([this.deck ? "Playing" : this.spoken, hearing, this.clips(), this.get("note")]);
+    this.paint();
   }
 
   /** A picture computed once per key, until the sound changes. */
@@ -425,16 +221,24 @@ class StemPlayer {
     return wave ? Math.max(-wave[0], wave[1]) : 0;
   }
 
+  /** The level at a row's edge: one for all stems, that they may be compared. */
+  scale(name) {
+    if (!this.ready) return 1;
+    const mixture = this.get("mixture");
+    const stems = this.names.filter((other) => other !== mixture);
+    return name === mixture ? this.rowPeak(name) : Math.max(0.02, ...stems.map((stem) => this.rowPeak(stem)));
+  }
+
   /** Whether the sum that is heard leaves full scale, which the sound card would cut off. */
   clips() {
     if (!this.ready || !Object.values(this.get("gain")).some((db) => db > 0)) return "";
-    const gains = this.heard().gains;
+    const { gains } = this;
     const [low, high] = this.once(`peak ${JSON.stringify(gains)}`, () => peaks(mixDown(this.supply.buffers, gains), 1));
     return Math.max(-low, high) > 1 ? "too loud, it clips: turn a gain down" : "";
   }
 
   paint() {
-    const width = this.view.clientWidth;
+    const width = this.line.clientWidth;
     if (!width) return;
     const height = RULER + this.rows.size * ROW;
     const pen = sharp(this.canvas, width, height);
@@ -446,8 +250,7 @@ class StemPlayer {
     for (const [name, row] of this.rows) {
       if (!spectral) {
         const wave = this.ready ? this.rowWave(name, this.get("system"), Math.min(width, 1200)) : null;
-        const scale = this.ready && name === this.get("mixture") ? this.rowPeak(name) : this.scale;
-        paintWave(pen, wave, top + 1, width, ROW - 2, scale, row.color, heard.rows.includes(name));
+        paintWave(pen, wave, top + 1, width, ROW - 2, this.scale(name), row.color, heard.rows.includes(name));
       }
       top += ROW;
     }
@@ -478,18 +281,10 @@ class StemPlayer {
     if (last) paintSpectrogram(pen, last.data, last.columns, last.rows, RULER, width, height, low, high);
   }
 
-  /** For tests: exactly what plays, computed without a sound card. */
-  render() {
-    return renderOffline(this.supply.buffers, this.heard().gains, this.get("samplerate"));
-  }
-
   close() {
-    this.pause();
-    clearTimeout(this.guard);
     clearTimeout(this.soon);
     this.stopWatching();
-    this.supply.close();
-    for (const [name, f] of this.listeners) this.model.off(name, f);
+    super.close();
   }
 }
 

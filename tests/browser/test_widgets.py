@@ -229,10 +229,13 @@ def test_python_and_the_page_agree(page: Any, player: Player) -> None:
     assert np.abs(player.render() - stems()["vocals"]).max() <= STEP
 
 
-def test_replacing_a_stem_sends_that_stem_alone(page: Any, player: Player) -> None:
+def test_replacing_a_stem_sends_that_stem_alone_and_plays_on(page: Any, player: Player) -> None:
     player.get("p.model.on('msg:custom', (m) => (window.came ??= []).push(m.id))")
+    player.click("Play")
+    player.wait("p.deck && p.position() > 0.1")
     kernel(page, "player.replace('bass', stems['drums'])")
     player.wait("window.came?.length && p.ready")
+    assert player.playing
     assert page.evaluate("window.came") == ["0:bass"]
     player.click("Solo bass (2)")
     assert np.abs(player.render() - stems()["drums"]).max() <= STEP
@@ -273,7 +276,7 @@ def test_text_is_readable_in_both_themes(page: Any, player: Player, theme: str) 
     page.wait_for_timeout(300)
     ground = luminance(player.get("getComputedStyle(p.root).backgroundColor"))
     assert (ground > 0.5) == theme.endswith("Light")
-    for element in ("root", "keys", "playButton"):
+    for element in ("root", "keyHelp", "playButton"):
         ink = luminance(player.get(f"getComputedStyle(p.{element}).color"))
         paper = ground
         if element == "playButton":
