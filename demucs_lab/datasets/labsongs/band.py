@@ -25,7 +25,9 @@ def _hit(rng: np.random.Generator, level: float) -> float:
 
 def _drum(instrument: str, time: float, velocity: float, duration: float) -> Note:
     length = min(0.5 if instrument in ("crash", "ride", "open hat") else 0.12, duration - time)
-    return Note("drums", instrument, round(time, 5), length, GM_DRUMS[instrument], velocity)
+    return Note(
+        "drums", instrument, round(time, 5), round(length, 5), GM_DRUMS[instrument], velocity
+    )
 
 
 def play_drums(plan: Plan, rng: np.random.Generator, duration: float) -> list[Note]:

@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from .lyrics import title_from
-from .score import NOTE_NAMES, Chord, Line, Note, Score, Section
+from .score import FLATS, SHARPS, Chord, Line, Note, Score, Section
 from .styles import PROGRESSIONS, SCALES, STYLES, Style
 
 LEAD_IN = 0.06
@@ -123,8 +123,8 @@ def build_form(bars: int, intro_limit: int) -> tuple[tuple[str, int], ...]:
     return tuple(head + core + tail)
 
 
-def _tempo_and_bars(duration: float, nominal: float, meter: int) -> tuple[float, int]:
-    tail = 1.0 + 0.02 * min(duration, 30.0)
+def _tempo_and_bars(duration: float, nominal: float, meter: int, ring: float) -> tuple[float, int]:
+    tail = 0.9 + ring * min(1.4, 0.1 * duration)
     room = duration - LEAD_IN - tail
     options = []
     for bars in range(1, int(room * 160 / 60 / meter) + 2):
@@ -135,7 +135,13 @@ def _tempo_and_bars(duration: float, nominal: float, meter: int) -> tuple[float,
     return min(160.0, math.ceil(tempo * 100) / 100), bars
 
 
-def _spell(classes: tuple[int, ...]) -> str:
+def _names(tonic: int, mode: str) -> tuple[str, ...]:
+    """Note names with sharps or flats, as the key signature has them."""
+    major = (tonic + {"major": 0, "minor": 3, "dorian": -2, "mixolydian": 5}[mode]) % 12
+    return SHARPS if major in (7, 2, 9, 4, 11, 6) else FLATS
+
+
+def _spell(classes: tuple[int, ...], notes: tuple[str, ...]) -> str:
     root = classes[0]
     shape = tuple((c - root) % 12 for c in classes)
     names = {
@@ -143,7 +149,7 @@ def _spell(classes: tuple[int, ...]) -> str:
         (0, 4, 7, 11): "maj7", (0, 4, 7, 10): "7", (0, 3, 7, 10): "m7", (0, 3, 6, 10): "m7b5",
         (0, 7): "5",
     }  # fmt: skip
-    return NOTE_NAMES[root] + names[shape]
+    return notes[root] + names[shape]
 
 
 def _chord(rng: np.random.Generator, tonic: int, mode: str, degree: int, style: Style) -> tuple:
@@ -169,7 +175,7 @@ def make_plan(split: str, index: int, duration: float) -> tuple[Plan, str]:
     mode = str(rng.choice(["major", "minor", "minor", "major", "dorian", "mixolydian"]))
     nominal = float(rng.uniform(*style.tempo))
     swing = float(rng.choice(style.swing))
-    tempo, bars = _tempo_and_bars(duration, nominal, style.meter)
+    tempo, bars = _tempo_and_bars(duration, nominal, style.meter, float(rng.random()))
     bar_seconds = style.meter * 60 / tempo
     form = build_form(bars, intro_limit=2 if 2 * bar_seconds < 6.5 else 1)
 
@@ -256,18 +262,18 @@ def compose(split: str, index: int, duration: float = 30.0) -> Score:
         for name, bar, bars in plan.sections()
     ]
     sections.append(Section("end", end, duration - end, 0))
-    chords = []
+    chords, names = [], _names(plan.tonic, plan.mode)
     for bar, step, steps, classes in plan.chords:
         start = plan.time(bar, step)
         length = (duration if bar == plan.bars else plan.time(bar, step + steps)) - start
-        chords.append(Chord(_spell(classes), start, length, classes))
+        chords.append(Chord(_spell(classes, names), start, length, classes))
     beats = [plan.time(0, 4 * beat) for beat in range(plan.bars * plan.style.meter + 1)]
     return Score(
         title=title_from(hook),
         split=split,
         index=index,
         duration=float(duration),
-        key=f"{NOTE_NAMES[plan.tonic]} {plan.mode}",
+        key=f"{names[plan.tonic]} {plan.mode}",
         tonic=plan.tonic,
         tempo=plan.tempo,
         meter=plan.style.meter,

@@ -24,8 +24,9 @@ SIZES = {"train": 100, "valid": 14, "test": 50}
 """Songs in each split when no number is asked for."""
 STARTER = {"train": 64, "test": 8}
 STARTER_RATE, STARTER_SECONDS = 22050, 12.0
-FIRST = (("valid", 0), ("valid", 1), ("valid", 2))
-"""The three songs that lie in `data/songs` of a checkout."""
+FIRST = (("valid", 8), ("valid", 5), ("valid", 13))
+FIRST_SECONDS = 9.0
+"""The three songs that lie in `data/songs` of a checkout, at the rate of the starter set."""
 
 
 def read_stem(folder: Path, source: str, start: int, frames: int) -> Tensor:
@@ -211,16 +212,23 @@ def first_songs() -> list[Track]:
     """The three songs of lesson 00: those in `data/songs`, or the same ones rendered."""
     root = checkout()
     if root is not None:
-        folders = sorted(path for path in (root / "data" / "songs").glob("*") if path.is_dir())
+        folders = sorted(path for path in (root / "data" / "songs").glob("[0-9]*") if path.is_dir())
         if len(folders) == len(FIRST) and all(map(is_whole, folders)):
             return [open_song(folder) for folder in folders]
-    tracks = []
-    for split, index in FIRST:
-        folder = song_folder(cache_dir(), split, index, STARTER_RATE, STARTER_SECONDS)
-        if not is_whole(folder):
-            job = {"folder": folder, "split": split, "index": index}
-            render_missing(
-                [job | {"samplerate": STARTER_RATE, "duration": STARTER_SECONDS}], False, ""
-            )
-        tracks.append(open_song(folder))
-    return tracks
+    places = [
+        song_folder(cache_dir(), split, index, STARTER_RATE, FIRST_SECONDS)
+        for split, index in FIRST
+    ]
+    jobs = [
+        {
+            "folder": folder,
+            "split": split,
+            "index": index,
+            "samplerate": STARTER_RATE,
+            "duration": FIRST_SECONDS,
+        }
+        for folder, (split, index) in zip(places, FIRST, strict=True)
+        if not is_whole(folder)
+    ]
+    render_missing(jobs, False, "LabSongs")
+    return [open_song(folder) for folder in places]

@@ -7,7 +7,7 @@ import numpy as np
 LEXICON = """
 I=AY|you=Y UW|we=W IY|the=DH AH|a=AH|in=IH N|on=AA N|to=T UW|my=M AY|your=Y AO R|and=AH N D
 with=W IH DH|over=OW . V ER|under=AH N . D ER|into=IH N . T UW|like=L AY K|all=AO L|me=M IY
-is=IH Z|never=N EH . V ER|will=W IH L|can=K AE N|so=S OW|when=W EH N|where=W EH R|oh=OW
+is=IH Z|as=AE Z|that=DH AE T|never=N EH . V ER|will=W IH L|can=K AE N|so=S OW|when=W EH N|oh=OW
 hear=HH IH R|see=S IY|sing=S IH NG|know=N OW|follow=F AA . L OW|remember=R IH . M EH M . B ER
 find=F AY N D|call=K AO L|hold=HH OW L D|carry=K EH . R IY|leave=L IY V|dream=D R IY M
 turn=T ER N|feel=F IY L|wait=W EY T|need=N IY D|love=L AH V|open=OW . P AH N|of=AH V
@@ -35,14 +35,14 @@ PRONUNCIATION: dict[str, list[str]] = {
 
 TAILS = (
     ("in the night", "in the light", "tonight", "so bright", "out of sight", "all right"),
-    ("every day", "on the way", "far away", "and stay", "and play"),
-    ("like you", "so blue", "so true", "through and through", "and new", "for you"),
+    ("every day", "on the way", "far away", "and I stay", "as we play"),
+    ("like you", "so blue", "so true", "through and through", "like new", "for you"),
     ("with me", "so free", "in the sea", "to be", "for me"),
-    ("so slow", "and go", "in the glow", "so low", "I know"),
-    ("in the sound", "on the ground", "all around", "and found"),
+    ("so slow", "and I go", "in the glow", "so low", "I know"),
+    ("in the sound", "on the ground", "all around", "that we found"),
     ("in the rain", "on a train", "again", "and again and again"),
-    ("in a song", "so long", "along", "and strong"),
-    ("in time", "in a rhyme", "and climb", "all the time"),
+    ("in a song", "so long", "along", "all day long"),
+    ("in time", "in a rhyme", "as we climb", "all the time"),
     ("at the door", "on the shore", "like before", "and more", "for more"),
 )
 SUBJECTS = ("I", "you", "we")
@@ -100,12 +100,13 @@ def write_line(rng: np.random.Generator, count: int, rhyme: int, used: set[str])
         rhyme: which rhyme of `TAILS`.
         used: lines and endings not to repeat; the new ones are added to it.
     """
-    best, best_size = "oh so slow", 0
     tails = TAILS[rhyme % len(TAILS)]
+    best = min(tails, key=lambda tail: len(syllables(tail)))
+    best_size = len(syllables(best))
     for _ in range(60):
         tail = tails[rng.integers(len(tails))]
         text = f"{_head(rng)} {tail}"
-        size = sum(len(PRONUNCIATION[word]) for word in text.split())
+        size = len(syllables(text))
         if best_size < size <= count and tail not in used:
             best, best_size = text, size
             if size == count:
@@ -128,5 +129,8 @@ def title_from(line: str) -> str:
             break
     else:
         words = words[-3:]
+    for joint in ("and", "as", "that", "is"):
+        if joint in words[2:]:
+            words = words[: words.index(joint, 2)]
     small = {"the", "a", "in", "on", "of", "and", "to", "at", "is"}
     return " ".join(w if w in small and i else w[0].upper() + w[1:] for i, w in enumerate(words))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import irfft, next_fast_len, rfft
+from scipy.signal import lfilter
 
 from .synth import band, noise
 
@@ -61,6 +62,13 @@ class Room:
     def reverb(self, send: NDArray[np.float32]) -> Stereo:
         """What the room answers to a mono sound `[T]`, `[2, T]`."""
         return irfft(rfft(send, self.length) * self.response, self.length)[:, : self.samples]
+
+
+def brighten(bus: Stereo, rate: int, corner: float, gain: float) -> None:
+    """A shelf: what lies above `corner` Hz is raised to 1 + `gain` times its level, in place."""
+    pole = np.float32(np.exp(-2 * np.pi * corner / rate))
+    low = lfilter(np.array([1 - pole], np.float32), np.array([1, -pole], np.float32), bus)
+    bus += np.float32(gain) * (bus - low)
 
 
 def echo(wave: Stereo, rate: int, seconds: float, level: float) -> None:

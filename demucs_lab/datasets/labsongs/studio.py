@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from . import instruments
 from .composer import generator
 from .drums import DrumKit
-from .mixing import Room, balance, duck, echo, pan_gains, put
+from .mixing import Room, balance, brighten, duck, echo, pan_gains, put
 from .score import Score
 from .synth import fade
 from .voice import sing
@@ -92,6 +92,7 @@ class _Session:
             gain = level * min(1.0, share) / power
             total[0] += np.float32(gain * left) * bus[0]
             total[1] += np.float32(gain * right) * bus[1]
+        brighten(total, self.rate, 1000.0, 1.2)
         if band["pump"]:
             kicks = [n.start for n in self.score.notes_of("drums", "kick")]
             total *= duck(kicks, band["pump"], self.rate, self.samples)
