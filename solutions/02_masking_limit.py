@@ -43,8 +43,8 @@ songs = lab.datasets.LabSongs.starter("test")  # real music: lab.datasets.MUSDB1
 #
 # ## Hear it
 #
-# Press play, then solo the **bass**. Now switch from *true stems* to *ratio mask*: the same bass, as
-# the best possible ratio mask returns it. The notes are right and in place, yet it sounds as if heard
+# Press play, then solo the **bass**. Now switch from *original* to *ratio mask*: the same bass, as the
+# ratio mask returns it when it is told the truth. The notes are right and in place, yet it sounds as if heard
 # through a door.
 
 
@@ -243,7 +243,7 @@ plots.bars(
 #
 # Switch between the three desks while one stem is on solo. The **binary** mask chirps: cells fall silent
 # and come back (the old name is *musical noise*). The **ratio** mask with p = 1 is smooth but lets the
-# others shine through. Then choose a residual, *what is missing*: everything you hear there was lost.
+# others shine through. Then choose *missing from binary*: everything you hear there was lost.
 
 # %%
 lab.widgets.StemPlayer(song, systems={name: named(wavs) for name, wavs in desks.items()})
@@ -585,7 +585,7 @@ choice = "a"
 lab.predict("window_question", choice)
 
 # %%
-lab.progress()
+lab.progress("02")
 
 # %% [markdown]
 # ## Go deeper
