@@ -82,7 +82,8 @@ class StemPlayer extends Transport {
     this.systemBar.hidden = this.systemButtons.length < 2;
     const last = Math.min(9, this.rows.size - (mixture ? 1 : 0));
     const compare = this.systemButtons.length > 1 ? " · a b compare" : "";
-    this.keyHelp.textContent = `space play · 1–${last} solo · ← → seek${compare} · l loop`;
+    const solo = last > 1 ? ` · 1–${last} solo` : "";
+    this.keyHelp.textContent = `space play${solo} · ← → seek${compare} · l loop`;
   }
 
   buildRow(name, number, isMixture) {
