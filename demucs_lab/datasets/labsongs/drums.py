@@ -61,7 +61,11 @@ class DrumKit:
             rng = np.random.default_rng([self.seed, GM_DRUMS[drum], key[1]])
             make = getattr(self, "_" + drum.replace(" ", "_"))
             wave, pan, send = make(rng, key[2])
-            self._hits[key] = (fade(wave, self.rate, 0.0, 0.01), pan * self.side, send)
+            self._hits[key] = (
+                fade(wave, self.rate, 0.0, 0.2 * len(wave) / self.rate),
+                pan * self.side,
+                send,
+            )
         wave, pan, send = self._hits[key]
         return wave * (0.15 * velocity + 0.85 * velocity**1.7), pan, send
 

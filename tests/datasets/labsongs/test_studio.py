@@ -22,9 +22,10 @@ def _mono(stem):
 
 
 def _pitch(part, low, high):
-    """Fundamental in Hz by the normalised autocorrelation: the first lag near the best one."""
+    """Fundamental in Hz by the autocorrelation below 1.2 kHz: the first lag near the best one."""
     size = len(part)
     power = np.abs(np.fft.rfft(part, 2 * size)) ** 2
+    power[np.fft.rfftfreq(2 * size, 1 / RATE) > 1200] = 0  # upper formants have lags of their own
     match = np.fft.irfft(power)[: size // 2 + 2] / (size - np.arange(size // 2 + 2))
     first, last = int(RATE / high), min(int(RATE / low), size // 2)
     inside = match[first : last + 1]
@@ -63,7 +64,7 @@ def test_the_singer_sings_the_pitches_of_the_score(song, index):
     notes = [n for n in score.notes_of("vocals", "voice") if n.start not in doubled]
     errors = _errors(stems["vocals"], notes, 150, 750, 0.08, 0.25)
     assert len(errors) >= 4
-    assert np.mean(errors < 80) > 0.8
+    assert np.mean(errors < 50) > 0.9
 
 
 @pytest.mark.parametrize("index", [2, 3, 9])
