@@ -94,3 +94,54 @@ def _check_sizes(n_fft: int, hop: int | None) -> int:
             f"sample, got {hop}"
         )
     return hop
+
+
+def aligned_stft(wav: Tensor, n_fft: int = 4096) -> Tensor:
+    """Complex spectrogram with exactly ⌈T / hop⌉ frames, as hybrid models want it (lesson 09).
+
+    Frame n covers the hop n · hop … (n + 1) · hop in its middle, so that it stands beside the
+    samples that a strided convolution of the same hop sees. The ends are mirrored, the bin at the
+    Nyquist frequency is left out, and the transform is unitary (divided by √n_fft): Défossez,
+    arXiv:2111.03600, section 3.1. The hop is `n_fft // 4`.
+
+    Shape: real `[..., T]` → complex `[..., n_fft / 2, ⌈T / hop⌉]`.
+
+    >>> aligned_stft(torch.zeros(2, 44100)).shape
+    torch.Size([2, 2048, 44])
+    """
+    hop, length = n_fft // 4, wav.shape[-1]
+    side = n_fft // 2 - hop // 2
+    padded = _mirror(wav.reshape(-1, length), side, side + -length % hop)
+    window = torch.hann_window(n_fft, dtype=wav.dtype, device=wav.device)
+    spec = torch.stft(
+        padded, n_fft, hop, window=window, center=False, normalized=True, return_complex=True
+    )
+    return spec[:, :-1].reshape(*wav.shape[:-1], n_fft // 2, -1)
+
+
+def aligned_istft(spec: Tensor, length: int) -> Tensor:
+    """The waveform of an `aligned_stft`, complex `[..., n_fft / 2, ⌈T / hop⌉]` → `[..., T]`.
+
+    >>> wav = torch.randn(2, 12345)
+    >>> inside = slice(3072, -3072)  # mirrored ends are not summed up again
+    >>> bool((aligned_istft(aligned_stft(wav), 12345) - wav)[:, inside].abs().max() < 1e-4)
+    True
+    """
+    bins, frames = spec.shape[-2:]
+    hop = bins // 2
+    window = torch.hann_window(2 * bins, dtype=spec.real.dtype, device=spec.device)
+    silent_ends = F.pad(spec.reshape(-1, bins, frames), (2, 2, 0, 1))
+    side = bins - hop // 2
+    wav = torch.istft(
+        silent_ends, 2 * bins, hop, window=window, normalized=True, length=side + hop * frames
+    )
+    return wav[:, side : side + length].reshape(*spec.shape[:-2], length)
+
+
+def _mirror(wav: Tensor, left: int, right: int) -> Tensor:
+    """Mirror both ends `[B, T]`; a waveform too short for that is first lengthened by silence."""
+    lacking = max(0, max(left, right) - wav.shape[-1] + 1)
+    silence_right = min(right, lacking)
+    silence_left = lacking - silence_right
+    wav = F.pad(wav, (silence_left, silence_right))
+    return F.pad(wav, (left - silence_left, right - silence_right), mode="reflect")
