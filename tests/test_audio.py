@@ -283,9 +283,9 @@ def test_lossy_formats_come_back_nearly(tmp_path, ending):
 
 
 def test_minutes_of_ogg_are_written(tmp_path):
-    wav = tones(1.0, 8000).repeat(1, 240)
-    save_audio(tmp_path / "song.ogg", wav, 8000)
-    assert audio_info(tmp_path / "song.ogg") == (8000, 8000 * 240, 2)
+    """Handed over at once, so much crashes libsndfile's encoder and Python with it."""
+    save_audio(tmp_path / "song.ogg", torch.zeros(2, 44100 * 120), 44100)
+    assert audio_info(tmp_path / "song.ogg") == (44100, 44100 * 120, 2)
 
 
 @pytest.mark.parametrize("ending", ["wav", "flac"])
@@ -399,7 +399,7 @@ def test_a_resampled_sine_is_the_sine_sampled_anew(old, new):
 
 def test_what_the_new_rate_cannot_hold_is_taken_out():
     t = torch.arange(22050, dtype=torch.float64) / 44100
-    too_high = torch.sin(2 * math.pi * 15000 * t)[None]
+    too_high = torch.sin(2 * math.pi * 12000 * t)[None]
     alias = resample(too_high, 44100, 22050)[:, 1000:-1000]
     assert 10 * torch.log10(alias.square().mean() / 0.5) < -80
 
