@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -49,8 +50,19 @@ def check(
         _progress.solved(name)
         return function
     if os.environ.get("NBGRADER_EXECUTION"):
+        _go_on_with(exercise.reference, function, sys._getframe(1).f_globals)
         raise AssertionError(f"{name}: {verdict.sentence}")
     return exercise.reference
+
+
+def _go_on_with(reference: Any, function: Any, names: dict[str, Any]) -> None:
+    """Where a check raises, `name = lab.check(...)` leaves the learner's wrong function in place.
+
+    The cells that follow would call it, and an endless loop in it would stop all grading.
+    """
+    for name, value in list(names.items()):
+        if value is function and callable(function):
+            names[name] = reference
 
 
 def hint(name: str) -> None:

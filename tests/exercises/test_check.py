@@ -239,6 +239,15 @@ def test_where_nbgrader_grades_a_wrong_answer_raises_its_sentence(stage, monkeyp
         lab.check("levle", right)
 
 
+def test_where_nbgrader_grades_the_cells_that_follow_get_the_reference(monkeypatch, capsys):
+    monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
+    names = {"lab": lab}
+    exec("def level(wav): return wav", names)
+    with pytest.raises(AssertionError):
+        exec("level = lab.check('level', level)", names)
+    assert names["level"] is LEVEL.reference
+
+
 def test_an_exercise_may_ask_for_a_change_in_place():
     def fill(tensor):
         tensor.fill_(1)

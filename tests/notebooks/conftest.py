@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import importlib.util
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -94,6 +95,8 @@ def classroom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Classroom:
     pytest.importorskip("nbgrader")
     monkeypatch.setenv("DEMUCS_LAB_PROGRESS", str(tmp_path / "progress.json"))
     monkeypatch.chdir(tmp_path)
+    scripts = str(Path(sys.executable).parent)  # nbgrader calls alembic, which lies there
+    monkeypatch.setenv("PATH", scripts + os.pathsep + os.environ.get("PATH", ""))
     return Classroom(tmp_path)
 
 

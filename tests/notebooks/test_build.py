@@ -48,7 +48,7 @@ def test_a_lesson_becomes_two_notebooks(workshop, capsys):
     assert all(not cell.get("outputs") for cell in student.cells)
     text = "\n".join(cell.source for cell in student.cells)
     assert "SOLUTION" not in text
-    assert "square" not in text, "the solution is in the learner's copy"
+    assert "square()" not in text, "the solution is in the learner's copy"
     assert "choice = None  # your guess" in text
     assert text.count("raise NotImplementedError()") == 1
     marks = {c.metadata.nbgrader.grade_id: c for c in student.cells if "nbgrader" in c.metadata}

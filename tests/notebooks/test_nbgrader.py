@@ -10,7 +10,7 @@ import pytest
 
 from demucs_lab.exercises.framework import all_exercises
 
-from .conftest import SMALL, each_lesson, with_answers
+from .conftest import LESSONS, SMALL, each_lesson, with_answers
 
 RIGHT = """\
 def level(wav):
@@ -35,7 +35,6 @@ ANSWERS = {
     "wrong": ("level = lambda wav: wav.square().mean(-1)", 0),
     "warns": (WARNS, 2),
     "deleted": (RIGHT, 2),
-    "deleted_and_wrong": ("level = lambda wav: wav.square().mean(-1)", 0),
     "cheats": ("from demucs_lab.exercises.example import level", 0),
     "endless": ("def level(wav):\n    while True:\n        try: wav + 1\n        except: pass", 0),
     "edited_check": (RIGHT.replace("** 0.5", ""), 0),
@@ -80,7 +79,7 @@ def test_every_kind_of_hand_in_gets_its_score_and_its_feedback(classroom, worksh
 @pytest.mark.slow
 @each_lesson
 def test_the_graded_cells_of_a_lesson(classroom, builder, lesson):
-    """Its own solutions get every point, its empty stubs none; the cells between are left out."""
+    """Its own solutions get every point, empty stubs none; the cells between are left out."""
     solved = builder.read_source(lesson)
     code = [cell for cell in solved.cells if cell.cell_type == "code"]
     marked = [cell for cell in code if "nbgrader" in cell.metadata]
@@ -102,6 +101,7 @@ def test_the_graded_cells_of_a_lesson(classroom, builder, lesson):
 
     released = classroom.release(small, lesson.stem)
     classroom.hand_in("solved", with_answers(released, answers.__getitem__), lesson.stem)
-    classroom.hand_in("blank", released, lesson.stem)
     assert classroom.grade("solved", lesson.stem) == points
-    assert classroom.grade("blank", lesson.stem) == dict.fromkeys(points, 0)
+    if lesson == LESSONS[-1]:  # one is enough: tests/exercises tries every exercise's stub
+        classroom.hand_in("blank", released, lesson.stem)
+        assert classroom.grade("blank", lesson.stem) == dict.fromkeys(points, 0)
