@@ -16,12 +16,8 @@ def checkout() -> Path | None:
     return root if (root / "pyproject.toml").is_file() and (root / "course").is_dir() else None
 
 
-def data_dir() -> Path:
-    """`$DEMUCS_LAB_DATA`, else `data/` of the checkout, else a folder in the user's cache."""
-    if override := os.environ.get("DEMUCS_LAB_DATA"):
-        return Path(override).expanduser()
-    if root := checkout():
-        return root / "data"
+def user_dir() -> Path:
+    """The kit's folder among the user's own caches: what is personal, such as progress."""
     if sys.platform == "win32":
         base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
     elif sys.platform == "darwin":
@@ -29,6 +25,15 @@ def data_dir() -> Path:
     else:
         base = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
     return base / "demucs_lab"
+
+
+def data_dir() -> Path:
+    """`$DEMUCS_LAB_DATA` (may be shared), else `data/` of the checkout, else `user_dir()`."""
+    if override := os.environ.get("DEMUCS_LAB_DATA"):
+        return Path(override).expanduser()
+    if root := checkout():
+        return root / "data"
+    return user_dir()
 
 
 def cache_dir() -> Path:

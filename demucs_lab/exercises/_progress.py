@@ -6,7 +6,7 @@ import json
 import os
 from pathlib import Path
 
-from .._paths import atomic_path, data_dir
+from .._paths import atomic_path, user_dir
 
 _HERE: set[str] = set()
 
@@ -36,7 +36,7 @@ def _file() -> Path | None:
     setting = os.environ.get("DEMUCS_LAB_PROGRESS", "")
     if os.environ.get("NBGRADER_EXECUTION") or setting.lower() == "off":
         return None
-    return Path(setting) if setting else data_dir() / "progress.json"
+    return Path(setting) if setting else user_dir() / "progress.json"
 
 
 def _on_disk(path: Path) -> set[str]:
