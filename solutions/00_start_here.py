@@ -127,7 +127,7 @@ print("mixture minus the sum of the stems:", (song.mixture - song.stems.sum(0)).
 # Now look at four milliseconds through a magnifying glass. Every mark is one number of the table.
 
 # %%
-start, count = round(8.0 * song.samplerate), round(0.004 * song.samplerate)
+start, count = round(song.duration / 2 * song.samplerate), round(0.004 * song.samplerate)
 window = slice(start, start + count)
 milliseconds = [1000 * n / song.samplerate for n in range(count)]
 waves = {name: wav[0, window].tolist() for name, wav in song.sources.items()}
