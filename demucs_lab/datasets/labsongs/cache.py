@@ -63,15 +63,14 @@ def save_song(folder: Path, score: Score, samplerate: int) -> None:
 
 
 def _take_place(beside: Path, folder: Path) -> None:
-    for _ in range(3):
+    for _ in range(5):
         try:
             beside.rename(folder)
         except OSError:
             if is_whole(folder):
                 return
-            if not folder.exists():
-                raise
             shutil.rmtree(folder, ignore_errors=True)  # somebody deleted a part of it
+            time.sleep(0.05)  # a virus scanner may hold the new files for a moment
         else:
             return
     beside.rename(folder)
@@ -86,8 +85,14 @@ def ensure_song(folder: Path, split: str, index: int, samplerate: int, duration:
 
 
 def read_score(folder: Path) -> Score:
-    """The score that lies beside the stems."""
-    return Score.from_json((folder / "score.json").read_text(encoding="utf-8"))
+    """The score that lies beside the stems; `OSError` if it cannot be understood."""
+    path = folder / "score.json"
+    try:
+        return Score.from_json(path.read_text(encoding="utf-8"))
+    except (ValueError, KeyError, TypeError) as error:
+        raise OSError(
+            f"{path} is not a score of this version; delete its folder and open LabSongs again"
+        ) from error
 
 
 def sweep(folder: Path) -> None:

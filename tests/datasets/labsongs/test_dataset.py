@@ -134,6 +134,13 @@ def test_a_damaged_file_says_what_to_do(tmp_path):
         _ = tracks[0].sources["bass"]
 
 
+def test_a_damaged_score_says_what_to_do(tmp_path):
+    tracks = LabSongs("train", n=1, root=tmp_path, **KIND)
+    next(tmp_path.rglob("score.json")).write_text("{}")
+    with pytest.raises(OSError, match=r"score\.json is not a score"):
+        tracks[0]
+
+
 def test_the_first_songs_are_the_same_with_and_without_a_checkout(data_folder, monkeypatch):
     shipped = first_songs()
     assert len(shipped) == 3
