@@ -3,5 +3,6 @@
 from demucs_lab.models.conv_tasnet import ConvTasNet
 from demucs_lab.models.demucs import Demucs
 from demucs_lab.models.hdemucs import HDemucs
+from demucs_lab.models.htdemucs import HTDemucs
 
-__all__ = ["ConvTasNet", "Demucs", "HDemucs"]
+__all__ = ["ConvTasNet", "Demucs", "HDemucs", "HTDemucs"]

@@ -99,15 +99,19 @@ class SeparationModel(nn.Module):
         if not mix.is_floating_point():
             raise TypeError(f"expected a floating-point mixture, got {mix.dtype}")
 
-    def load_official(self, state: Mapping[str, Tensor], names: Names) -> Self:
-        """Take the weights of the authors' model, found by a table of names (see `rename`).
+    def translate(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The authors' state dict under our names."""
+        raise NotImplementedError
+
+    def load_official(self, state: Mapping[str, Tensor]) -> Self:
+        """Take the weights of the authors' model.
 
         Raises:
             ValueError: if a weight has no counterpart here, is missing, or has another shape.
         """
         own = self.state_dict()
         found = {}
-        for name, value in rename(state, names).items():
+        for name, value in self.translate(state).items():
             if name not in own:
                 raise ValueError(f"this {type(self).__name__} has no weight {name!r}")
             if not _fits(value.shape, own[name].shape):
@@ -165,7 +169,10 @@ def rename(state: Mapping[str, Tensor], names: Names) -> dict[str, Tensor]:
 
 
 def take_official(
-    kwargs: Mapping[str, Any], takes: Mapping[str, str], fixed: Mapping[str, Any]
+    kwargs: Mapping[str, Any],
+    takes: Mapping[str, str],
+    fixed: Mapping[str, Any],
+    idle: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The authors' keyword arguments as ours.
 
@@ -173,6 +180,7 @@ def take_official(
         kwargs: settings that a checkpoint carries.
         takes: name there → name here.
         fixed: settings that this kit has only one value of.
+        idle: settings that change nothing once those are fixed.
 
     Raises:
         ValueError: naming the first setting that is not supported.
@@ -181,6 +189,8 @@ def take_official(
     for name, value in kwargs.items():
         if name in takes:
             ours[takes[name]] = value
+        elif name in idle:
+            continue
         elif name not in fixed:
             raise ValueError(f"the authors' setting {name}={value!r} is not known here")
         elif value != fixed[name]:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from demucs_lab.models.base import SOURCES, SeparationModel, take_official
+from demucs_lab.models.base import SOURCES, SeparationModel, rename, take_official
 from demucs_lab.models.blocks import Pointwise
 
 # The authors' names and ours, with the indices of repeat and block.
@@ -179,6 +179,10 @@ class ConvTasNet(SeparationModel):
         wav = wav[..., start : start + length]
         return F.pad(wav, (0, length - wav.shape[-1]))  # what filled no frame is silent
 
+    def translate(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The authors' state dict under our names."""
+        return rename(state, OFFICIAL_NAMES)
+
     @classmethod
     def from_official(cls, state: Mapping[str, Tensor], **kwargs: Any) -> Self:
         """The music model from the authors' weights and settings (demucs 2.0.3).
@@ -193,7 +197,7 @@ class ConvTasNet(SeparationModel):
             seconds = kwargs.pop("segment_length") / kwargs.get("samplerate", 44100)
             kwargs, takes = {**kwargs, "segment": seconds}, {**takes, "segment": "segment"}
         settings = take_official(kwargs, takes, fixed={"mask_nonlinear": "relu"})
-        return cls(**settings).load_official(state, OFFICIAL_NAMES)
+        return cls(**settings).load_official(state)
 
 
 class TemporalBlock(nn.Module):

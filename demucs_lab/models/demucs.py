@@ -13,7 +13,7 @@ from typing import Any, Self
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from demucs_lab.models.base import SOURCES, SeparationModel, take_official
+from demucs_lab.models.base import SOURCES, SeparationModel, rename, take_official
 from demucs_lab.models.blocks import Blstm, center_trim, deviation, resample2, rescale_weights
 
 KERNEL, STRIDE = 8, 4  # of every strided convolution
@@ -171,6 +171,10 @@ class Demucs(SeparationModel):
         mono = mix.mean(1, keepdim=True)
         return mono.mean(-1, keepdim=True), deviation(mono, (-1,))
 
+    def translate(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The authors' state dict under our names."""
+        return rename(state, OFFICIAL_NAMES if self.rewrite else NAMES_WITHOUT_REWRITE)
+
     @classmethod
     def from_official(cls, state: Mapping[str, Tensor], **kwargs: Any) -> Self:
         """The authors' weights and settings, of demucs 2.0.3 or of 4.x set to the same network.
@@ -190,17 +194,17 @@ class Demucs(SeparationModel):
         if "dconv_mode" in kwargs:
             kwargs = {"lstm_layers": 0, "normalize": True, "context": 1, **kwargs}
             kwargs |= {"context": 2 * kwargs["context"] + 1, "context_padding": True}
-            unused = ("norm_groups", "dconv_depth", "dconv_comp", "dconv_attn", "dconv_lstm")
-            kwargs = {k: v for k, v in kwargs.items() if k not in (*unused, "dconv_init")}
             fixed |= {"dconv_mode": 0, "gelu": False}
             if kwargs.pop("norm_starts", 4) < kwargs.get("depth", 6):
                 raise ValueError("the authors' group norm is not supported: norm_starts >= depth")
             kwargs.setdefault("gelu", True)
         elif "segment_length" in kwargs:
             kwargs["segment"] = kwargs.pop("segment_length") / kwargs.get("samplerate", 44100)
-        model = cls(**take_official(kwargs, {name: name for name in same}, fixed))
-        names = OFFICIAL_NAMES if model.rewrite else NAMES_WITHOUT_REWRITE
-        return model.load_official(state, names)
+        idle = (
+            "norm_groups", "dconv_depth", "dconv_comp", "dconv_attn", "dconv_lstm", "dconv_init",
+        )  # fmt: skip
+        model = cls(**take_official(kwargs, {name: name for name in same}, fixed, idle))
+        return model.load_official(state)
 
 
 class EncoderLayer(nn.Module):

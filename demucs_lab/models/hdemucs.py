@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from demucs_lab.models.base import SOURCES, Names, SeparationModel, take_official
+from demucs_lab.models.base import SOURCES, SeparationModel, rename, take_official
 from demucs_lab.models.blocks import rescale_weights
 from demucs_lab.models.hybrid import (
+    IN_EMBEDDING,
     INSIDE_LAYERS,
     DecoderLayer,
     EncoderLayer,
@@ -32,12 +33,13 @@ DCONV = (4, 1e-4)  # residual branches: four times fewer channels; scaled by thi
 # The authors' settings that the published models share.
 FIXED: dict[str, Any] = {
     "channels_time": None, "growth": 2, "wiener_iters": 0, "end_iters": 0,
-    "wiener_residual": False, "cac": True, "rewrite": True, "hybrid": True, "hybrid_old": False,
-    "multi_freqs": None, "multi_freqs_depth": 2, "freq_emb": 0.2, "emb_scale": 10,
+    "cac": True, "rewrite": True, "hybrid": True, "hybrid_old": False,
+    "multi_freqs": None, "freq_emb": 0.2, "emb_scale": 10,
     "emb_smooth": True, "kernel_size": 8, "time_stride": 2, "stride": 4, "context": 1,
     "context_enc": 0, "norm_starts": 4, "norm_groups": 4, "dconv_mode": 1, "dconv_depth": 2,
     "dconv_comp": 4, "dconv_attn": 4, "dconv_lstm": 4, "dconv_init": 1e-4,
 }  # fmt: skip
+IDLE = ("wiener_residual", "multi_freqs_depth")
 
 
 class HDemucs(SeparationModel):
@@ -152,6 +154,15 @@ class HDemucs(SeparationModel):
         waves = (xt * std_t + mean_t).squeeze(1).unflatten(-1, (S, -1))  # [B, T, S, C]
         return aligned_istft(spectra, length) + waves.permute(0, 2, 3, 1)  # [B, S, C, T]
 
+    def translate(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The authors' state dict under our names."""
+        meeting = (
+            (rf"tencoder\.{self.apart}\.conv\.(.*)", rf"tencoder.{self.apart}.\1"),
+            (r"tdecoder\.0\.conv_tr\.(.*)", r"tdecoder.0.\1"),
+            (r"tdecoder\.0\.norm2\.(.*)", r"tdecoder.0.norm.\1"),
+        )
+        return rename(state, (*meeting, *IN_EMBEDDING, *INSIDE_LAYERS))
+
     @classmethod
     def from_official(cls, state: Mapping[str, Tensor], **kwargs: Any) -> Self:
         """The authors' weights and settings (demucs 3 and 4; torchaudio's class has them too).
@@ -161,8 +172,8 @@ class HDemucs(SeparationModel):
         """
         same = ("sources", "audio_channels", "samplerate", "segment", "channels", "depth")
         takes = {**{name: name for name in same}, "rescale": "rescale", "nfft": "n_fft"}
-        model = cls(**take_official(kwargs, takes, FIXED))
-        return model.load_official(state, official_names(model.apart))
+        model = cls(**take_official(kwargs, takes, FIXED, IDLE))
+        return model.load_official(state)
 
 
 def layers_apart(n_fft: int) -> int:
@@ -180,14 +191,3 @@ def layers_apart(n_fft: int) -> int:
 def inner(layer: int) -> dict[str, Any]:
     """What is inside the deeper layers: group norm, LSTM and attention from the fifth on."""
     return {"context": layer >= 4, "groups": 4 if layer >= 4 else 0}
-
-
-def official_names(apart: int) -> Names:
-    """The authors' names and ours; `apart` is the layer in which the branches meet."""
-    return (
-        (rf"tencoder\.{apart}\.conv\.(.*)", rf"tencoder.{apart}.\1"),
-        (r"tdecoder\.0\.conv_tr\.(.*)", r"tdecoder.0.\1"),
-        (r"tdecoder\.0\.norm2\.(.*)", r"tdecoder.0.norm.\1"),
-        (r"freq_emb\.embedding\.weight", r"frequency_embedding.embedding"),
-        *INSIDE_LAYERS,
-    )

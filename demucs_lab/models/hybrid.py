@@ -20,6 +20,7 @@ from demucs_lab.models.blocks import Blstm, Pointwise, deviation
 
 # The authors' names of what is inside a layer, and ours. Where a residual branch has an LSTM and
 # attention, these are its numbers 3 and 4 and push the others back.
+IN_EMBEDDING = ((r"freq_emb\.embedding\.weight", r"frequency_embedding.embedding"),)
 BRANCH = r"(.*\.dconv\.layers\.\d+)\."
 INSIDE_LAYERS = (
     (BRANCH + r"0\.(.*)", r"\1.shrink.\2"),

@@ -1,0 +1,179 @@
+"""The bottom of Hybrid Transformer Demucs: each branch attends to itself and to the other.
+
+Rouard, Massa & Défossez, "Hybrid Transformers for Music Source Separation" (arXiv:2211.08553),
+figure 1; layers are pre-norm, with a learned scale on what they add (lesson 10).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class CrossTransformer(nn.Module):
+    """Alternating layers: attend to oneself, attend to the other branch, ….
+
+    Args:
+        dim: channels of a token.
+        layers: of each branch, 5 as published: self, cross, self, cross, self.
+        heads: of each attention; must divide `dim`.
+        cross: False lets every layer attend to its own branch.
+        dropout: of attention weights and of what a layer adds, in training.
+
+    Shape: frequency tokens `[B, F, N, dim]` and time tokens `[B, T, dim]` → the same.
+    """
+
+    def __init__(
+        self, dim: int, layers: int = 5, heads: int = 8, cross: bool = True, dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.norm, self.norm_t = nn.LayerNorm(dim), nn.LayerNorm(dim)
+        crossing = [cross and i % 2 == 1 for i in range(layers)]
+        self.layers, self.layers_t = (
+            nn.ModuleList(TransformerLayer(dim, heads, c, dropout) for c in crossing)
+            for _ in range(2)
+        )
+
+    def forward(self, x: Tensor, xt: Tensor) -> tuple[Tensor, Tensor]:
+        rows, frames = grid = x.shape[1:3]
+        x = self.norm(x) + positions_2d(rows, frames, x)  # [B, F, N, dim]
+        xt = self.norm_t(xt) + positions_1d(xt.shape[1], xt)  # [B, T, dim]
+        x = x.flatten(1, 2)  # [B, F·N, dim]
+        for layer, layer_t in zip(self.layers, self.layers_t, strict=True):
+            x, xt = layer(x, xt), layer_t(xt, x)  # both look at what the other was before
+        return x.unflatten(1, grid), xt
+
+
+class TransformerLayer(nn.Module):
+    """Attention, then two dense layers on each token; each adds to what it was given.
+
+    Shape: tokens `[B, N, dim]` and the other branch's `[B, M, dim]` → `[B, N, dim]`.
+    """
+
+    def __init__(self, dim: int, heads: int, cross: bool, dropout: float) -> None:
+        super().__init__()
+        self.norm_attention = nn.LayerNorm(dim)
+        self.norm_other = nn.LayerNorm(dim) if cross else None
+        self.attention = Attention(dim, heads, dropout)
+        self.scale_attention = nn.Parameter(torch.full((dim,), 1e-4))
+        self.norm_dense = nn.LayerNorm(dim)
+        self.dense1, self.dense2 = nn.Linear(dim, 4 * dim), nn.Linear(4 * dim, dim)
+        self.scale_dense = nn.Parameter(torch.full((dim,), 1e-4))
+        self.norm_out = TokenNorm(dim)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, other: Tensor) -> Tensor:
+        query = self.norm_attention(x)
+        keys = query if self.norm_other is None else self.norm_other(other)
+        x = x + self.scale_attention * self.dropout(self.attention(query, keys))
+        hidden = self.dropout(F.gelu(self.dense1(self.norm_dense(x))))  # [B, N, 4 dim]
+        x = x + self.scale_dense * self.dropout(self.dense2(hidden))
+        return self.norm_out(x)  # [B, N, dim]
+
+
+class Attention(nn.Module):
+    """Multi-head attention: softmax(Q Kᵀ / √d) V in each head (Vaswani et al. 2017, eq. 1).
+
+    The fused product never holds the weights. Where `watch` is set they are made, handed to it as
+    `[B, heads, N, M]`, and used; the output is the same (`demucs_lab.attention`).
+
+    Shape: queries `[B, N, dim]`, keys `[B, M, dim]` → `[B, N, dim]`.
+    """
+
+    def __init__(self, dim: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        if dim % heads:
+            raise ValueError(f"{heads} heads do not divide {dim} channels")
+        self.heads, self.dropout = heads, dropout
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.out = nn.Linear(dim, dim)
+        nn.init.xavier_uniform_(self.qkv.weight)
+        nn.init.zeros_(self.qkv.bias)
+        nn.init.zeros_(self.out.bias)
+        self.watch: Callable[[Tensor], None] | None = None
+
+    def forward(self, queries: Tensor, keys: Tensor) -> Tensor:
+        if queries is keys:
+            projected = self.qkv(queries).chunk(3, -1)  # [B, N, dim] three times
+        else:
+            dim = queries.shape[-1]
+            weight, bias = (
+                self.qkv.weight.split([dim, 2 * dim]),
+                self.qkv.bias.split([dim, 2 * dim]),
+            )
+            key_value = F.linear(keys, weight[1], bias[1])  # [B, M, 2 dim]
+            projected = F.linear(queries, weight[0], bias[0]), *key_value.chunk(2, -1)
+        q, k, v = (p.unflatten(-1, (self.heads, -1)).transpose(1, 2) for p in projected)
+        p = self.dropout if self.training else 0.0
+        if self.watch is None:
+            y = F.scaled_dot_product_attention(q, k, v, dropout_p=p)  # [B, heads, N, d]
+        else:
+            weights = (q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])).softmax(-1)
+            self.watch(weights)
+            y = F.dropout(weights, p) @ v
+        return self.out(y.transpose(1, 2).flatten(2))
+
+
+class TokenNorm(nn.GroupNorm):
+    """One mean and one deviation over all tokens and channels, `[B, N, dim]` → the same."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__(1, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        image = x.transpose(1, 2).unsqueeze(2)  # 4-D, for which there is a channels-last kernel
+        return super().forward(image).squeeze(2).transpose(1, 2)
+
+
+def positions_1d(length: int, like: Tensor) -> Tensor:
+    """Sinusoidal positions `[length, dim]`: all cosines, then all sines."""
+    half = like.shape[-1] // 2
+    time = _count(length, like)[:, None]
+    phase = time / 10000 ** (_count(half, like) / (half - 1))
+    return torch.cat([phase.cos(), phase.sin()], -1).to(like)
+
+
+def positions_2d(rows: int, frames: int, like: Tensor) -> Tensor:
+    """Sinusoidal positions `[rows, frames, dim]`, half of the channels for each axis: first time.
+
+    Within a half, sines and cosines take turns.
+    """
+    half = like.shape[-1] // 2
+    rates = 10000 ** (-2 * _count(half // 2, like) / half)
+
+    def waves(count: int) -> Tensor:
+        phase = _count(count, like)[:, None] * rates
+        return torch.stack([phase.sin(), phase.cos()], -1).flatten(1)  # [count, half]
+
+    time = waves(frames).expand(rows, frames, half)
+    frequency = waves(rows)[:, None].expand(rows, frames, half)
+    return torch.cat([time, frequency], -1).to(like)
+
+
+def _count(n: int, like: Tensor) -> Tensor:
+    exact = torch.promote_types(like.dtype, torch.float32)
+    return torch.arange(n, device=like.device, dtype=exact)
+
+
+# The authors' names and ours. Even layers are self-attention, odd ones cross-attention, which has
+# one norm more (`norm2`).
+LAYER = r"crosstransformer\.layers(_t)?\."
+SELF, CROSS = LAYER + r"(\d*[02468])\.", LAYER + r"(\d*[13579])\."
+QKV = LAYER + r"(\d+)\.(?:self|cross)_attn\."
+OFFICIAL_NAMES = (
+    (r"crosstransformer\.norm_in(_t)?\.(.*)", r"transformer.norm\1.\2"),
+    (LAYER + r"(\d+)\.norm1\.(.*)", r"transformer.layers\1.\2.norm_attention.\3"),
+    (CROSS + r"norm2\.(.*)", r"transformer.layers\1.\2.norm_other.\3"),
+    (CROSS + r"norm3\.(.*)", r"transformer.layers\1.\2.norm_dense.\3"),
+    (SELF + r"norm2\.(.*)", r"transformer.layers\1.\2.norm_dense.\3"),
+    (LAYER + r"(\d+)\.norm_out\.(.*)", r"transformer.layers\1.\2.norm_out.\3"),
+    (LAYER + r"(\d+)\.linear([12])\.(.*)", r"transformer.layers\1.\2.dense\3.\4"),
+    (LAYER + r"(\d+)\.gamma_1\.scale", r"transformer.layers\1.\2.scale_attention"),
+    (LAYER + r"(\d+)\.gamma_2\.scale", r"transformer.layers\1.\2.scale_dense"),
+    (QKV + r"in_proj_(.*)", r"transformer.layers\1.\2.attention.qkv.\3"),
+    (QKV + r"out_proj\.(.*)", r"transformer.layers\1.\2.attention.out.\3"),
+)
