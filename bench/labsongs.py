@@ -77,11 +77,16 @@ def starter() -> dict[str, float]:
         "for split in ('train', 'test'): LabSongs.starter(split, root=sys.argv[1], progress=False)"
     )
     with tempfile.TemporaryDirectory() as folder:
-        start = time.perf_counter()
+        before, start = os.times(), time.perf_counter()
         subprocess.run([sys.executable, "-c", code, folder], check=True)
-        spent = time.perf_counter() - start
+        spent, after = time.perf_counter() - start, os.times()
         size = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
-    return {"seconds": round(spent, 1), "megabytes": round(size / 1e6, 1)}
+    busy = sum(after[2:4]) - sum(before[2:4])  # of the processes that ran; 0 on Windows
+    return {
+        "seconds": round(spent, 1),
+        "core_seconds": round(busy, 1),
+        "megabytes": round(size / 1e6, 1),
+    }
 
 
 def import_seconds(statement: str) -> float:
@@ -136,7 +141,8 @@ def main() -> None:
         whole = row["bytes_per_second"] * 164 * 30 / 1e6
         print(f"rendering at {rate} Hz: {row['times_real_time']} x real time per core; "
               f"the full split takes {whole:.0f} MB")  # fmt: skip
-    print(f"starter set: {result['starter']['seconds']} s on {os.cpu_count()} cores, "
+    print(f"starter set: {result['starter']['seconds']} s on {os.cpu_count()} cores "
+        f"({result['starter']['core_seconds']} core-seconds), "
           f"{result['starter']['megabytes']} MB")  # fmt: skip
     for name, (rate, duration) in SETS.items():
         result["difficulty"][name] = difficulty(rate, duration, songs)

@@ -145,9 +145,8 @@ def _spell(classes: tuple[int, ...], notes: tuple[str, ...]) -> str:
     root = classes[0]
     shape = tuple((c - root) % 12 for c in classes)
     names = {
-        (0, 4, 7): "", (0, 3, 7): "m", (0, 3, 6): "dim", (0, 5, 7): "sus4", (0, 2, 7): "sus2",
-        (0, 4, 7, 11): "maj7", (0, 4, 7, 10): "7", (0, 3, 7, 10): "m7", (0, 3, 6, 10): "m7b5",
-        (0, 7): "5",
+        (0, 4, 7): "", (0, 3, 7): "m", (0, 3, 6): "dim", (0, 4, 7, 11): "maj7",
+        (0, 4, 7, 10): "7", (0, 3, 7, 10): "m7", (0, 3, 6, 10): "m7b5",
     }  # fmt: skip
     return notes[root] + names[shape]
 
@@ -156,9 +155,6 @@ def _chord(rng: np.random.Generator, tonic: int, mode: str, degree: int, style: 
     scale = SCALES[mode]
     tones = [scale[(degree - 1 + skip) % 7] for skip in (0, 2, 4, 6)]
     classes = [(tonic + tone) % 12 for tone in tones]
-    fifth = (classes[2] - classes[0]) % 12
-    if fifth == 8:
-        classes[2] = (classes[0] + 7) % 12
     seventh = rng.random() < style.sevenths
     if mode == "minor" and degree == 5 and rng.random() < 0.6:
         classes[1] = (classes[0] + 4) % 12

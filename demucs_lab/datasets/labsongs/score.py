@@ -75,7 +75,8 @@ class Score:
     """A whole song as it was played; `print` it (lesson 00).
 
     Times are in seconds from the first sample. `beats` lists every beat, `downbeats` the first of
-    each bar; `band` says which kit, bass, keys, strings, voice and room the renderer uses.
+    each bar; `swing` 1 would play every second sixteenth half a sixteenth late; `band` says which
+    kit, bass, keys, strings, voice and room the renderer uses.
 
     >>> score = Score("Blue Moon", "train", 0, 30.0, "A minor", 9, 100.0, 4, 0.0, "pop")
     >>> Score.from_json(score.to_json()) == score

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from demucs_lab.datasets.labsongs.mixing import Room, balance, duck, echo, pan_gains, put
+from demucs_lab.datasets.labsongs.mixing import Room, balance, brighten, duck, echo, pan_gains, put
 
 
 @pytest.mark.parametrize("place", [-1, -0.3, 0, 0.8, 1])
@@ -43,6 +43,17 @@ def test_the_room_is_linear_convolution():
     for side in (0, 1):
         wanted = np.convolve(wave, response[side])[:4000]
         np.testing.assert_allclose(room.reverb(wave)[side], wanted, atol=2e-3)
+
+
+def test_the_shelf_leaves_the_lows_and_raises_the_highs():
+    """Against the analog shelf H(f) = 1 + g · jf / (fc + jf)."""
+    rate, gain, corner = 44100, 1.2, 1000.0
+    impulse = np.zeros((2, rate), np.float32)
+    impulse[:, 0] = 1
+    brighten(impulse, rate, corner, gain)
+    f = np.array([60, 300, 1000, 4000])
+    wanted = np.abs(1 + gain * 1j * f / (corner + 1j * f))
+    np.testing.assert_allclose(np.abs(np.fft.rfft(impulse[0]))[f], wanted, rtol=0.05)
 
 
 def test_echoes_change_sides_and_fade():
