@@ -68,7 +68,7 @@ class Segments:
     ) -> None:
         self.model, self.read, self.length, self.stems = model, read, length, list(stems)
         self.device, self.ask, self.tell, self.factor = device, ask, tell, options.resample
-        self.segment, self.stride, self.window = _lengths(model, options, length)
+        self.segment, self.stride, self.always = _lengths(model, options, length)
         self.begin = begin
         self.first = max(0, (begin - self.segment) // self.stride + 1) * self.stride
         self.batch = options.batch or (1 if device.type == "cpu" else 8)
@@ -108,9 +108,12 @@ class Segments:
     def _size(self, job: tuple[int, int]) -> int:
         return min(self.segment, self.length - job[0])
 
+    def _valid_length(self, size: int) -> int:
+        return self.model.valid_length(size) if hasattr(self.model, "valid_length") else size
+
     def _answers(self, starts: list[int], size: int) -> Tensor:
         """What the model says of `size` samples from each start, hearing what lies around them."""
-        heard = self.window or _valid_length(self.model, size * self.factor)
+        heard = self.always or self._valid_length(size * self.factor)
         wide = -(-heard // self.factor)
         begins = [start - (wide - size) // 2 for start in starts]
         mixes = torch.stack([self.read(begin, begin + wide) for begin in begins])
@@ -139,27 +142,8 @@ def _lengths(model: Any, options: Options, length: int) -> tuple[int, int, int]:
     else:
         segment = max(1, int(model.samplerate * seconds + 1e-6))  # 1e-6: 7.8 s is no exact float
         stride = max(1, int((1 - options.overlap) * segment))
-    window = _window(model)
-    if window and segment * options.resample > window:
-        raise ValueError(
-            f"{type(model).__name__} sees {window / model.samplerate:g} s at a time, so the "
-            f"segment cannot be {seconds:g} s: choose a shorter one, or None"
-        )
-    return segment, stride, window and (segment * options.resample if options.segment else window)
-
-
-def _window(model: Any) -> int:
-    """The one length that the model takes, if it refuses anything longer, else 0."""
-    shortest = _valid_length(model, 1)
-    try:
-        _valid_length(model, shortest + 1)
-    except ValueError:
-        return shortest
-    return 0
-
-
-def _valid_length(model: Any, size: int) -> int:
-    return model.valid_length(size) if hasattr(model, "valid_length") else size
+    always = segment * options.resample if options.segment else model.samplerate * model.segment
+    return segment, stride, round(always) if getattr(model, "pad_to_segment", False) else 0
 
 
 def _dtype(model: nn.Module) -> torch.dtype:
@@ -174,7 +158,7 @@ def prepared(
     home = next((weight.device for weight in model.parameters()), torch.device("cpu"))
     place = home if device is None else torch.device(device)
     modes = [(module, module.training) for module in model.modules()]
-    backends = [torch.backends.cuda.matmul, torch.backends.cudnn]
+    backends: list[Any] = [torch.backends.cuda.matmul, torch.backends.cudnn]
     allowed = [backend.allow_tf32 for backend in backends]
     try:
         for backend in backends:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from typing import Any
@@ -124,7 +124,7 @@ def separate(
         segment: what the model sees at a time, in seconds; None: its own; infinity: all at once.
         overlap: share of a segment that the next one sees again.
         shifts: number of random shifts of up to 0.5 s to average over; 0: none.
-        seed: of the shifts; they are those of demucs 4.1.0 after `random.seed(seed)`.
+        seed: of the shifts, which are drawn as demucs 4.1.0 draws them.
         resample: see `resampling_trick`; 1: none.
         device: where to compute; None: where the model is.
         progress: show a bar.
@@ -140,13 +140,13 @@ def separate(
         MemoryError: if the answer would not fit into memory; `separate_file` streams.
     """
     options = Options(segment, overlap, shifts, seed, resample, batch, precision)
-    model = ready_model(model)
-    chosen = chosen_stems(model, stems)
+    asked: Any = ready_model(model)
+    chosen = chosen_stems(asked, stems)
     if isinstance(mixture, Tensor) and mixture.dim() == 2:
         _refuse_a_huge_answer(len(chosen), mixture, samplerate)
     audio.check_waveform(mixture, "the mixture", samplerate)
     wav = mixture.detach().to("cpu", torch.promote_types(mixture.dtype, torch.float32))
-    heard = audio.resample(as_heard(wav, model.audio_channels), samplerate, model.samplerate)
+    heard = audio.resample(as_heard(wav, asked.audio_channels), samplerate, asked.samplerate)
     mean, deviation = loudness(heard)
     normal = (heard - mean) / deviation
     length = normal.shape[-1]
@@ -155,14 +155,14 @@ def separate(
         return silent_outside(normal, start, stop)
 
     answer = heard.new_empty(len(chosen), len(heard), length)
-    blocks = separated(model, read, length, options, chosen, device=device, progress=progress)
+    blocks = separated(asked, read, length, options, chosen, device=device, progress=progress)
     position = 0
     with closing(blocks):  # Ctrl-C gives the model back as it was
         for block in blocks:
             answer[..., position : position + block.shape[-1]] = block
             position += block.shape[-1]
     answer = answer.mul_(deviation).add_(mean)
-    answer = audio.resample(answer, model.samplerate, samplerate)[..., : mixture.shape[-1]]
+    answer = audio.resample(answer, asked.samplerate, samplerate)[..., : mixture.shape[-1]]
     if len(mixture) < len(heard):
         answer = answer.mean(1, keepdim=True)
     return answer.to(mixture.device)
@@ -177,7 +177,7 @@ def separated(
     begin: int = 0,
     device: str | torch.device | None = None,
     progress: bool = False,
-) -> Iterator[Tensor]:
+) -> Generator[Tensor, None, None]:
     """The normalised stems of a normalised song, as blocks `[S, C, n]` from sample `begin` on.
 
     What `separate` and `separate_file` share. `read` is asked for parts of the song in order, give
@@ -207,11 +207,12 @@ def separated(
                 answers.append((weights[:, None, None], blocks))
         bar.total = len(answers) * max(1, options.shifts) * (length - begin) / model.samplerate
         total = sum((weights for weights, _ in answers), torch.zeros(()))
-        for blocks in _in_step([blocks for _, blocks in answers]):
+        for heard in _in_step([blocks for _, blocks in answers]):
             if len(bag) == 1:
-                yield blocks[0]
+                yield heard[0]
             else:
-                yield sum(w * x for (w, _), x in zip(answers, blocks, strict=True)) / total
+                weighted = [w * x for (w, _), x in zip(answers, heard, strict=True)]
+                yield sum(weighted[1:], weighted[0]) / total
 
 
 _BAR = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s of sound [{elapsed}<{remaining}]"
@@ -223,7 +224,7 @@ def _blended(song: Segments, begin: int, lead: int) -> Iterator[Tensor]:
     return _skip(blended, begin - song.first)
 
 
-def _ask(model: nn.Module, factor: int, mixes: Tensor, heard: int) -> Tensor:
+def _ask(model: Any, factor: int, mixes: Tensor, heard: int) -> Tensor:
     """The model's answer; at a multiple of its rate it hears `heard` samples, no more."""
     if factor == 1:
         return model(mixes)
@@ -256,11 +257,11 @@ def _in_step(streams: Sequence[Stream]) -> Iterator[list[Tensor]]:
     blocks = [iter(stream) for stream in streams]
     held = [torch.zeros(0)] * len(streams)
     while True:
-        for i, block in enumerate(held):
-            while block.shape[-1] == 0:
-                if (block := next(blocks[i], None)) is None:
+        for i, stream in enumerate(blocks):
+            while held[i].shape[-1] == 0:
+                if (block := next(stream, None)) is None:
                     return
-            held[i] = block
+                held[i] = block
         size = min(block.shape[-1] for block in held)
         yield [block[..., :size] for block in held]
         held = [block[..., size:] for block in held]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -25,10 +26,10 @@ class Bag(nn.Module):
     """
 
     def __init__(
-        self, models: Sequence[nn.Module], weights: Sequence[Sequence[float]] | None = None
+        self, models: Sequence[Any], weights: Sequence[Sequence[float]] | None = None
     ) -> None:
         super().__init__()
-        doors = {(tuple(m.sources), m.samplerate, m.audio_channels) for m in models}  # type: ignore[arg-type]
+        doors = {(tuple(m.sources), m.samplerate, m.audio_channels) for m in models}
         if len(doors) != 1:
             raise ValueError(
                 f"expected models for the same sources, rate and channels, got {sorted(doors)}"
@@ -44,12 +45,12 @@ class Bag(nn.Module):
         if not all(sum(column) > 0 and min(column) >= 0 for column in zip(*weights, strict=True)):
             raise ValueError(f"expected some model to count for every source, got {weights}")
         self.weights = tuple(tuple(float(weight) for weight in row) for row in weights)
-        self.segment = min(float(model.segment) for model in models)  # type: ignore[arg-type]
+        self.segment = min(float(model.segment) for model in models)
 
     def forward(self, mix: Tensor) -> Tensor:
         weights = torch.tensor(self.weights).to(mix)[..., None, None]
         answers = (weight * model(mix) for weight, model in zip(weights, self.models, strict=True))
-        return sum(answers) / weights.sum(0)  # type: ignore[return-value]
+        return torch.stack(list(answers)).sum(0) / weights.sum(0)
 
     def __repr__(self) -> str:
         return f"Bag of {len(self.models)}: {self.models[0]!r}, ..."
