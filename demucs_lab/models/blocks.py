@@ -22,6 +22,21 @@ class Pointwise(nn.Conv1d):
         return F.linear(x, self.weight[..., 0], self.bias)
 
 
+class OverallNorm(nn.Module):
+    """Group norm of one group: one mean and one deviation over time and channels.
+
+    Shape: `[R, T, C]` → the same, each R by itself.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.addcmul(self.bias, F.layer_norm(x, x.shape[1:]), self.weight)
+
+
 def center_trim(wav: Tensor, length: int) -> Tensor:
     """The middle `length` samples; an odd one too many is cut at the end (lesson 04).
 

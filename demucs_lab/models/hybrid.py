@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from demucs_lab.models.blocks import Blstm, Pointwise, deviation
+from demucs_lab.models.blocks import Blstm, OverallNorm, Pointwise, deviation
 
 # The authors' names of what is inside a layer, and ours. Where a residual branch has an LSTM and
 # attention, these are its numbers 3 and 4 and push the others back.
@@ -147,13 +147,10 @@ def along(over: str, value: int, other: int) -> tuple[int, int]:
 
 
 class Norm(nn.GroupNorm):
-    """Group norm over the frames and frequencies of channels-last tensors `[..., T, C]`."""
+    """Group norm over frequencies, frames and a group's channels, `[B, F, T, C]` → the same."""
 
     def forward(self, x: Tensor) -> Tensor:
-        image = x.movedim(-1, 1)
-        image = image.unsqueeze(2) if x.dim() == 3 else image  # the fast kernel is the 4-D one
-        y = super().forward(image)
-        return (y.squeeze(2) if x.dim() == 3 else y).movedim(1, -1)
+        return super().forward(x.movedim(-1, 1).contiguous()).movedim(1, -1)
 
 
 class DConv(nn.Module):
@@ -192,11 +189,11 @@ class ResidualBranch(nn.Module):
     ) -> None:
         super().__init__()
         self.shrink = DilatedConv(channels, hidden, 3, dilation=dilation)
-        self.norm1 = Norm(1, hidden)
+        self.norm1 = OverallNorm(hidden)
         self.lstm = WindowedBlstm(hidden) if context else nn.Identity()
         self.attention = LocalAttention(hidden) if context else nn.Identity()
         self.widen = Pointwise(hidden, 2 * channels)
-        self.norm2 = Norm(1, 2 * channels)
+        self.norm2 = OverallNorm(2 * channels)
         self.scale = nn.Parameter(torch.full((channels,), init))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from demucs_lab.models.blocks import OverallNorm
+
 
 class CrossTransformer(nn.Module):
     """Alternating layers: attend to oneself, attend to the other branch, ….
@@ -63,7 +65,7 @@ class TransformerLayer(nn.Module):
         self.norm_dense = nn.LayerNorm(dim)
         self.dense1, self.dense2 = nn.Linear(dim, 4 * dim), nn.Linear(4 * dim, dim)
         self.scale_dense = nn.Parameter(torch.full((dim,), 1e-4))
-        self.norm_out = TokenNorm(dim)
+        self.norm_out = OverallNorm(dim)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, other: Tensor) -> Tensor:
@@ -116,17 +118,6 @@ class Attention(nn.Module):
             self.watch(weights)
             y = F.dropout(weights, p) @ v
         return self.out(y.transpose(1, 2).flatten(2))
-
-
-class TokenNorm(nn.GroupNorm):
-    """One mean and one deviation over all tokens and channels, `[B, N, dim]` → the same."""
-
-    def __init__(self, dim: int) -> None:
-        super().__init__(1, dim)
-
-    def forward(self, x: Tensor) -> Tensor:
-        image = x.transpose(1, 2).unsqueeze(2)  # 4-D, for which there is a channels-last kernel
-        return super().forward(image).squeeze(2).transpose(1, 2)
 
 
 def positions_1d(length: int, like: Tensor) -> Tensor:
