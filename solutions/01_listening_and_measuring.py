@@ -22,8 +22,8 @@
 # |---|---|
 # | You will be able to | say what an SDR sounds like, write SDR and SI-SDR, read SDR, ISR, SIR and SAR, and build a paper's table |
 # | Needs | lesson 00 |
-# | Time | about 50 minutes; the cells alone run in under a minute on two CPU cores (no GPU is used) |
-# | Memory | about 1 GB |
+# | Time | about 50 minutes; the cells alone run in about half a minute on two CPU cores (no GPU is used) |
+# | Memory | under 2 GB |
 
 # %%
 import torch
