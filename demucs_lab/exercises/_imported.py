@@ -16,8 +16,8 @@ def refusal(exercise: Exercise, function: Any) -> str:
     own = bare(function)
     if own is bare(exercise.reference):
         return (
-            "this is the reference that an earlier check handed back: "
-            "run the cell with your own function again, then this one."
+            "this is the reference, handed back by an earlier check or imported: "
+            "run the cell with your own function, then this one."
         )
     answers = answers_of(exercise)
     found = next((answers[key] for key in [*_keys(own), *codes(own)] if key in answers), "")

@@ -203,7 +203,7 @@ def test_a_method_of_the_tensor_can_be_forbidden():
 
 def test_checking_twice_what_a_check_handed_back_says_what_to_do(capsys):
     level = lab.check("level", lambda wav: wav.mean(-1))
-    assert "run the cell with your own function again" in says(level, capsys)
+    assert "run the cell with your own function, then this one" in says(level, capsys)
 
 
 def test_double_precision_and_learners_who_compute_in_it():
