@@ -109,7 +109,7 @@ class Segments:
         return min(self.segment, self.length - job[0])
 
     def _valid_length(self, size: int) -> int:
-        return self.model.valid_length(size) if hasattr(self.model, "valid_length") else size
+        return getattr(self.model, "valid_length", int)(size)
 
     def _answers(self, starts: list[int], size: int) -> Tensor:
         """What the model says of `size` samples from each start, hearing what lies around them."""
@@ -144,6 +144,15 @@ def _lengths(model: Any, options: Options, length: int) -> tuple[int, int, int]:
         stride = max(1, int((1 - options.overlap) * segment))
     always = segment * options.resample if options.segment else model.samplerate * model.segment
     return segment, stride, round(always) if getattr(model, "pad_to_segment", False) else 0
+
+
+def reach(model: Any, options: Options, length: int) -> int:
+    """Samples that must stay readable behind the latest one that was asked for."""
+    segment, stride, always = _lengths(model, options, length)
+    longest = getattr(model, "valid_length", int)(segment * options.resample)
+    heard = always or longest
+    batch = options.batch or 8
+    return 2 * max(segment, heard) + (batch + 1) * stride + int(2 * MAX_SHIFT * model.samplerate)
 
 
 def _dtype(model: nn.Module) -> torch.dtype:

@@ -25,7 +25,7 @@ from torch.nn import functional as F
 from demucs_lab import audio
 from demucs_lab._segments import MAX_SHIFT, Options, Read, Segments, prepared
 
-_EPS = 1e-8  # added to the standard deviation of a mixture, as published
+EPS = 1e-8  # added to the standard deviation of a mixture, as published
 
 
 Stream = Iterable[Tensor]
@@ -75,7 +75,7 @@ def shift_trick(run: Callable[[int], Stream], leads: Sequence[int]) -> Iterator[
     >>> torch.cat([*shift_trick(lambda lead: [F.pad(song, (lead, 0))], leads=[0, 2, 7])])
     tensor([1., 2., 3.])
     """
-    for answers in _in_step([_skip(run(lead), lead) for lead in leads]):
+    for answers in in_step([_skip(run(lead), lead) for lead in leads]):
         yield sum(answers[1:], answers[0]) / len(leads)
 
 
@@ -207,7 +207,7 @@ def separated(
                 answers.append((weights[:, None, None], blocks))
         bar.total = len(answers) * max(1, options.shifts) * (length - begin) / model.samplerate
         total = sum((weights for weights, _ in answers), torch.zeros(()))
-        for heard in _in_step([blocks for _, blocks in answers]):
+        for heard in in_step([blocks for _, blocks in answers]):
             if len(bag) == 1:
                 yield heard[0]
             else:
@@ -252,7 +252,7 @@ def _skip(stream: Stream, samples: int) -> Iterator[Tensor]:
         samples = max(0, samples - block.shape[-1])
 
 
-def _in_step(streams: Sequence[Stream]) -> Iterator[list[Tensor]]:
+def in_step(streams: Sequence[Stream]) -> Iterator[list[Tensor]]:
     """The streams side by side, cut into blocks of the same length."""
     blocks = [iter(stream) for stream in streams]
     held = [torch.zeros(0)] * len(streams)
@@ -333,7 +333,7 @@ def loudness(wav: Tensor) -> tuple[float, float]:
     """
     mono = wav.mean(0).double()
     deviation = float(mono.std()) if len(mono) > 1 else 0.0
-    return float(mono.mean()), deviation + _EPS
+    return float(mono.mean()), deviation + EPS
 
 
 def _refuse_a_huge_answer(stems: int, mixture: Tensor, samplerate: int) -> None:

@@ -148,7 +148,8 @@ def _fetch_part(name: str, published: Published, number: int, progress: bool) ->
     ]
     if published.repository:
         url = f"{HUB_ROOT}{published.repository}/resolve/main/{tensors.name}"
-        sources.insert(0, (url, tensors, None))
+        sources.append((url, tensors, None))
+    sources.append((f"{TH_ROOT}{published.files[number]}", th, digits))
     reasons = []
     for url, path, sha256 in sources:
         try:
