@@ -1,8 +1,8 @@
 """Run a learner's code without harm: in time, with its prints kept, random states left alone.
 
 The code runs in a thread of its own, which works the same in a notebook's kernel on Linux, macOS
-and Windows. Past the limit the thread is stopped by an asynchronous exception; a bare `except:`
-in the learner's loop catches the first one, so the exception renews itself until the thread ends.
+and Windows. Past the limit an exception is raised in that thread, and again and again until the
+thread ends: a bare `except:` in the learner's loop would catch the first one.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import _thread
 import ctypes
 import functools
 import io
+import operator
 import random
 import sys
 import threading
@@ -129,12 +130,27 @@ def _wait(done: threading.Event, seconds: float) -> bool:
 
 
 def _stop(thread: int) -> bool:
-    """Raise in `thread`, and again each time the exception is made, whoever catches it.
+    """End `thread`, whatever it catches; false if it has not ended within the grace."""
+    deadline = time.monotonic() + GRACE
+    with _raising_in(thread) as again:
+        while thread in sys._current_frames():
+            if time.monotonic() > deadline:
+                return False
+            again()
+            time.sleep(0.01)
+    return True
 
-    A SystemExit ends a raw thread in silence. Its `__init__` is a C call, so that nothing of
-    Python's own runs, and could be interrupted, between raising and arming the next one.
-    Returns whether the thread ended within the grace.
+
+@contextmanager
+def _raising_in(thread: int) -> Iterator[Callable[[], None]]:
+    """Raise SystemExit in `thread`, which ends a raw thread in silence, and go on doing so.
+
+    From Python 3.12 on at its every line, call and jump. Before, an asynchronous exception arms
+    the next one as it is made: `__init__` is a C call, so that nothing of Python's own runs, and
+    could be interrupted, between the two.
     """
+    monitoring: Any = getattr(sys, "monitoring", None)
+    free = [tool for tool in range(6) if monitoring and monitoring.get_tool(tool) is None]
 
     class Stopped(SystemExit):
         pass
@@ -143,11 +159,25 @@ def _stop(thread: int) -> bool:
         ("PyThreadState_SetAsyncExc", ctypes.pythonapi)
     )
     again = functools.partial(arm, thread, Stopped)
-    Stopped.__init__ = staticmethod(again)  # type: ignore[method-assign]
-    deadline = time.monotonic() + GRACE
-    while thread in sys._current_frames():
-        if time.monotonic() > deadline:
-            return False
-        again()
-        time.sleep(0.01)
-    return True
+    if not free:
+        Stopped.__init__ = staticmethod(again)  # type: ignore[method-assign]
+        yield again
+        return
+
+    def raise_there(*_: Any) -> None:
+        if _thread.get_ident() == thread:
+            raise Stopped
+
+    events = monitoring.events
+    watched = (events.LINE, events.JUMP, events.BRANCH, events.PY_START, events.CALL)
+    monitoring.use_tool_id(free[-1], __name__)
+    try:
+        for event in watched:
+            monitoring.register_callback(free[-1], event, raise_there)
+        monitoring.set_events(free[-1], functools.reduce(operator.or_, watched))
+        yield again
+    finally:
+        monitoring.set_events(free[-1], 0)
+        for event in watched:
+            monitoring.register_callback(free[-1], event, None)
+        monitoring.free_tool_id(free[-1])

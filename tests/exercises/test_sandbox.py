@@ -32,6 +32,16 @@ def forever_in_a_bare_except():
             pass
 
 
+def forever_with_more_after_the_except():
+    count = 0
+    while True:
+        try:
+            time.sleep(0.002)
+        except:
+            count -= 1
+        count += 1
+
+
 def forever_asleep_in_a_bare_except():
     while True:
         try:
@@ -74,6 +84,7 @@ def forever_in_a_generator():
     [
         forever,
         forever_in_a_bare_except,
+        forever_with_more_after_the_except,
         forever_asleep_in_a_bare_except,
         forever_in_torch,
         forever_in_two_bare_excepts_and_finally,
