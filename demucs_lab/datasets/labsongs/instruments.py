@@ -71,7 +71,7 @@ def bass_maker(patch: str, seed: int, rate: int) -> Callable:
     def synth(rng: np.random.Generator, pitch: int, hard: bool, seconds: float) -> Array:
         k = np.arange(1, 61, dtype=float)
         f = hertz(pitch)
-        cut = (9 if hard else 6) * vary[0]
+        cut = (7 if hard else 5) * vary[0]
         held = k**-1.0 / (1 + (k / (0.45 * cut)) ** 4)
         swept = k**-1.0 / (1 + (k / (2.2 * cut)) ** 4) - held
         phase = np.full(60, -np.pi / 2)
@@ -85,8 +85,8 @@ def bass_maker(patch: str, seed: int, rate: int) -> Callable:
 
     return {
         "finger": strings(1.2, 1.3, 0.55, 0.22, 0.10),
-        "pick": strings(1.0, 1.1, 0.35, 0.13, 0.22),
-        "slap": strings(0.85, 0.9, 0.30, 0.10, 0.40),
+        "pick": strings(1.15, 1.1, 0.35, 0.13, 0.22),
+        "slap": strings(1.0, 0.9, 0.30, 0.10, 0.40),
         "upright": strings(1.5, 0.7, 0.5, 0.30, 0.16),
         "synth": synth,
         "sub": sub,

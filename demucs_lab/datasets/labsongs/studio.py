@@ -16,7 +16,7 @@ from .voice import sing
 SOURCES = ("drums", "bass", "other", "vocals")
 PEAK = 0.95
 RMS = 0.14
-SHARES = {"drums": 0.27, "bass": 0.22, "other": 0.23, "vocals": 0.28}
+SHARES = {"drums": 0.26, "bass": 0.23, "other": 0.23, "vocals": 0.28}
 """Energy of each stem in the mixture before each song's own taste (±1 dB)."""
 ROOM_SEND = {"drums": 0.07, "bass": 0.004, "other": 0.06, "vocals": 0.035}
 
