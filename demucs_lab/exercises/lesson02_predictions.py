@@ -1,0 +1,109 @@
+"""Predictions and quiz of lesson 02, the masking limit."""
+
+from __future__ import annotations
+
+from demucs_lab.exercises.framework import Prediction
+
+PREDICTIONS = [
+    Prediction(
+        name="bass_ceiling",
+        lesson="02",
+        question=(
+            "The mask is computed from the true stems: nothing is guessed. What SDR will the bass "
+            "have?"
+        ),
+        options={
+            "a": "infinite: with the answer known, nothing can go wrong",
+            "b": "30 to 60 dB: only rounding and the window are left",
+            "c": "5 to 15 dB: a clearly audible error",
+            "d": "about 0 dB: no better than silence",
+        },
+        answer="c",
+        why={
+            "a": "A mask may only turn a cell of the mixture up or down. What two sources share in "
+            "a cell stays mixed, whoever computes the mask.",
+            "b": "The STFT is inverted to within float precision (over 100 dB). What is lost is "
+            "lost in the cells that two sources share, and those are many.",
+            "c": "About ten decibels, as the next cells measure: an error a third as large as the "
+            "bass itself, with the answer known.",
+            "d": "Silence scores 0 dB. A mask is much better than that: most cells belong mostly "
+            "to one source.",
+        },
+    ),
+    Prediction(
+        name="phase_myth",
+        lesson="02",
+        question=("Two tones, 100 Hz and 4 kHz, are both turned by 10°. Which one loses more SDR?"),
+        options={
+            "a": "the 100 Hz tone: a low tone's degree is a longer way",
+            "b": "the 4 kHz tone: it has more periods to go wrong in",
+            "c": "both lose the same",
+        },
+        answer="c",
+        why={
+            "a": "Ten degrees at 100 Hz are 40 times as many centimetres as at 4 kHz, and the wave "
+            "is 40 times as long: the error is the same part of the wave.",
+            "b": "Each period has the same error relative to itself, so their number does not "
+            "matter.",
+            "c": "The error is the third side of the same triangle, whatever the pitch: "
+            "2·sin(φ/2) of the sound.",
+        },
+    ),
+    Prediction(
+        name="best_in_range",
+        lesson="02",
+        question="Which of these real masks between 0 and 1 leaves the least squared error?",
+        options={
+            "a": "the binary mask",
+            "b": "the ratio mask with p = 1",
+            "c": "the ratio mask with p = 2",
+            "d": "the phase-sensitive mask",
+        },
+        answer="d",
+        why={
+            "a": "It gives every shared cell to one source: the other loses all of it.",
+            "b": "It shares by amplitude and so overestimates the quieter source of a cell, which "
+            "points elsewhere than the mixture.",
+            "c": "The best of the masks that only know magnitudes, on these songs. But one that "
+            "also knows the angle does better.",
+            "d": "It is the length of the source's shadow on the mixture's arrow, cut to [0, 1]: "
+            "in each cell no other number in that range is closer.",
+        },
+    ),
+    Prediction(
+        name="oracle_beaten",
+        lesson="02",
+        question="A model scores higher than the IRM on bass. What follows?",
+        options={
+            "a": "the measurement is wrong: an oracle cannot be beaten",
+            "b": "the model is not bound to real masks with the mixture's phase",
+            "c": "the model has seen the test songs",
+        },
+        answer="b",
+        why={
+            "a": "The oracle bounds one KIND of method: real masks in [0, 1] at one STFT, with the "
+            "mixture's phase. Others are not bound by it.",
+            "b": "Waveform models and models with complex output make their own phase. "
+            "“It removes the topline given by the IRM” (Hybrid Transformer Demucs, §2).",
+            "c": "It could be, but need not: Conv-TasNet beat the IRM on speech in 2018 "
+            "(15.3 against 12.2 dB SI-SNRi, its Table 4).",
+        },
+    ),
+    Prediction(
+        name="window_question",
+        lesson="02",
+        question="Why does a longer window raise the ceiling, up to a point?",
+        options={
+            "a": "more bins: two low notes no longer share one",
+            "b": "more samples: less rounding",
+            "c": "a longer window hears more of the song at once",
+        },
+        answer="a",
+        why={
+            "a": "Bins become narrower, so fewer cells are shared. Beyond a few hundred "
+            "milliseconds a cell lasts so long that notes and attacks share it in time instead.",
+            "b": "Rounding lies over 100 dB below; it plays no part here.",
+            "c": "A cell still knows nothing of its neighbours: each is masked alone.",
+        },
+    ),
+]
