@@ -11,11 +11,23 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_MODULES = ("datasets", "losses", "masking", "metrics", "plots", "spectral", "widgets")
+_MODULES = (
+    "datasets",
+    "losses",
+    "masking",
+    "metrics",
+    "plots",
+    "pretrained",
+    "separation",
+    "spectral",
+    "widgets",
+)
 _FUNCTIONS = {
     "SOURCES": "audio",
     "load_audio": "audio",
     "save_audio": "audio",
+    "separate": "separation",
+    "separate_file": "streaming",
     "check": "exercises",
     "hint": "exercises",
     "predict": "exercises",

@@ -1,4 +1,4 @@
-"""`python -m demucs_lab doctor | fetch | export`: what a course needs outside its notebooks."""
+"""`python -m demucs_lab doctor | fetch | export | separate | evaluate`: what a course needs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
+
+from demucs_lab import _cli_separation
 
 if TYPE_CHECKING:
     from demucs_lab.datasets import Track
@@ -72,6 +74,8 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("folder", type=Path, metavar="DIR", help="where to")
     _add_song_options(export)
     export.set_defaults(run=_export)
+
+    _cli_separation.add_commands(commands, _positive)
     return parser
 
 

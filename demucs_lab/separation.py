@@ -191,10 +191,12 @@ def separated(
     draw = random.Random(options.seed)
     max_shift = int(MAX_SHIFT * model.samplerate)
     bag = parts(model)
+    runs = sum(any(part_weights[stem] for stem in stems) for _, part_weights in bag)
+    work = runs * max(1, options.shifts) * (length - begin) / model.samplerate
     answers: list[tuple[Tensor, Iterator[Tensor]]] = []
     with (
         prepared(model, device, options.precision) as place,
-        tqdm(desc="separating", unit="s", disable=not progress, bar_format=_BAR) as bar,
+        tqdm(desc="separating", total=work, disable=not progress, bar_format=_BAR) as bar,
     ):
         for part, part_weights in bag:
             leads = [max_shift - draw.randint(0, max_shift) for _ in range(options.shifts)]
@@ -205,7 +207,6 @@ def separated(
                 run = partial(_blended, song, begin)
                 blocks = shift_trick(run, leads) if leads else run(0)
                 answers.append((weights[:, None, None], blocks))
-        bar.total = len(answers) * max(1, options.shifts) * (length - begin) / model.samplerate
         total = sum((weights for weights, _ in answers), torch.zeros(()))
         for heard in in_step([blocks for _, blocks in answers]):
             if len(bag) == 1:
@@ -328,8 +329,8 @@ def as_heard(mixture: Tensor, channels: int, name: str = "the mixture") -> Tenso
 def loudness(wav: Tensor) -> tuple[float, float]:
     """Mean and deviation of the mono sum of a song, with which a mixture is normalised.
 
-    >>> loudness(torch.tensor([[0.0, 2.0], [2.0, 4.0]]))
-    (2.0, 1.4142135723730952)
+    >>> [round(value, 4) for value in loudness(torch.tensor([[0.0, 2.0], [2.0, 4.0]]))]
+    [2.0, 1.4142]
     """
     mono = wav.mean(0).double()
     deviation = float(mono.std()) if len(mono) > 1 else 0.0

@@ -143,9 +143,7 @@ def _fetch_part(name: str, published: Published, number: int, progress: bool) ->
         return tensors
     if _download.is_whole(th, digits):
         return th
-    sources: list[tuple[str, Path, str | None]] = [
-        (f"{TH_ROOT}{published.files[number]}", th, digits)
-    ]
+    sources: list[tuple[str, Path, str | None]] = []
     if published.repository:
         url = f"{HUB_ROOT}{published.repository}/resolve/main/{tensors.name}"
         sources.append((url, tensors, None))
@@ -158,6 +156,6 @@ def _fetch_part(name: str, published: Published, number: int, progress: bool) ->
         except ConnectionError as error:
             reasons.append(str(error))
     raise ConnectionError(
-        f"{name} is not on this machine and could not be downloaded ({'; '.join(reasons)}): "
+        f"{name} is not on this machine and could not be downloaded ({'; '.join(dict.fromkeys(reasons))}): "
         f"connect to the network, or put {tensors.name} or {th.name} into {folder()}"
     )

@@ -1,0 +1,155 @@
+"""`python -m demucs_lab separate | evaluate`: songs into stems, and how good the stems are."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from demucs_lab.datasets import Track
+
+Positive = Callable[[type], Callable[[str], float]]
+
+
+def add_commands(commands: Any, positive: Positive) -> None:
+    """Give the command line its two commands."""
+    separate = commands.add_parser("separate", help="a song into its stems")
+    separate.add_argument("songs", nargs="+", type=Path, metavar="SONG", help="sound files")
+    _add_model(separate, positive)
+    separate.add_argument(
+        "--two-stems", metavar="STEM", help="write this stem and the rest, say vocals, no_vocals"
+    )
+    separate.add_argument(
+        "--out", type=Path, default=Path("separated"), metavar="DIR",
+        help="stems go to DIR/MODEL/SONG (default: separated)",
+    )  # fmt: skip
+    separate.add_argument("--flac", action="store_true", help="FLAC instead of WAV")
+    separate.add_argument("--bits", type=int, choices=[16, 24, 32], default=16)
+    separate.set_defaults(run=run_separate)
+
+    evaluate = commands.add_parser("evaluate", help="scores of a model on songs with known stems")
+    evaluate.add_argument(
+        "songs", metavar="SONGS", help="labsongs, musdb18, or a folder of songs with stems"
+    )
+    _add_model(evaluate, positive)
+    evaluate.add_argument(
+        "--split", choices=["train", "valid", "test"], default="test", help="(default: test)"
+    )
+    evaluate.add_argument("--first", type=positive(int), metavar="N", help="only the first N songs")
+    evaluate.add_argument(
+        "--quick", action="store_true", help="nSDR only: seconds instead of minutes"
+    )
+    evaluate.set_defaults(run=run_evaluate)
+
+
+def _add_model(parser: argparse.ArgumentParser, positive: Positive) -> None:
+    parser.add_argument(
+        "--model", default="htdemucs", metavar="NAME",
+        help="a pretrained model or a file of weights (default: htdemucs)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--shifts", type=int, default=0, metavar="N", help="random shifts to average (default: 0)"
+    )
+    parser.add_argument(
+        "--overlap", type=float, default=0.25, metavar="SHARE", help="of segments (default: 0.25)"
+    )
+    parser.add_argument(
+        "--segment", type=positive(float), metavar="S", help="seconds (default: the model's own)"
+    )
+    parser.add_argument("--device", help="cpu, cuda, mps (default: cuda where there is one)")
+
+
+def run_separate(options: argparse.Namespace) -> int:
+    """Separate song after song; one that fails does not keep the others waiting."""
+    from demucs_lab.audio import audio_info
+    from demucs_lab.separation import ready_model
+    from demucs_lab.streaming import separate_file
+
+    twice = [name for name, n in Counter(song.stem for song in options.songs).items() if n > 1]
+    if twice:
+        raise ValueError(
+            f"two songs are named {twice[0]!r} and would go to the same folder: separate them with "
+            f"different --out"
+        )
+    if len(options.songs) == 1:
+        audio_info(options.songs[0])  # a wrong name is told before weights are downloaded
+    model = ready_model(options.model)
+    folder = options.out / Path(options.model).stem
+    failed = 0
+    for song in options.songs:
+        try:
+            files = separate_file(
+                song,
+                folder,
+                model,
+                two_stems=options.two_stems,
+                format="flac" if options.flac else "wav",
+                bits=options.bits,
+                **_settings(options),
+            )
+        except (OSError, ValueError, RuntimeError) as error:
+            if len(options.songs) == 1:
+                raise
+            print(f"demucs-lab: {song}: {error}", file=sys.stderr)
+            failed += 1
+            continue
+        print(f"{song} -> {', '.join(str(path) for path in files.values())}")
+    return 2 if failed else 0
+
+
+def run_evaluate(options: argparse.Namespace) -> int:
+    """Separate songs whose stems are known, and print the scores of a paper's table."""
+    from tqdm.auto import tqdm
+
+    from demucs_lab.audio import SOURCES
+    from demucs_lab.metrics import report
+    from demucs_lab.separation import chosen_stems, ready_model, separate
+
+    model = ready_model(options.model)
+    chosen_stems(model, SOURCES)
+    tracks = _tracks(options)
+
+    def separated() -> Iterator[tuple[str, Tensor, Tensor, int]]:
+        for track in tqdm(tracks, desc="songs", unit="song"):
+            stems = separate(
+                model,
+                track.mixture,
+                track.samplerate,
+                stems=SOURCES,
+                progress=False,
+                **_settings(options),
+            )
+            yield track.name, track.stems, stems, track.samplerate
+
+    print(report(separated(), bss=not options.quick))
+    return 0
+
+
+def _tracks(options: argparse.Namespace) -> list[Track]:
+    from demucs_lab.datasets import MUSDB18, LabSongs, StemsFolder
+
+    if options.songs == "labsongs":
+        tracks = LabSongs(options.split, n=options.first)
+    elif options.songs == "musdb18":
+        tracks = MUSDB18(split=options.split)
+    else:
+        tracks = StemsFolder(options.songs)
+    return [tracks[i] for i in range(min(len(tracks), options.first or len(tracks)))]
+
+
+def _settings(options: argparse.Namespace) -> dict[str, Any]:
+    import torch
+
+    device = options.device or ("cuda" if torch.cuda.is_available() else None)
+    return {
+        "shifts": options.shifts,
+        "overlap": options.overlap,
+        "segment": options.segment,
+        "device": device,
+    }
