@@ -243,11 +243,7 @@ def _one_line(error: BaseException, function: Any) -> str:
 
 
 def _too_slow(exercise: Exercise, function: Any, outcome: sandbox.Outcome) -> str:
-    line, frame = None, outcome.where
-    while frame is not None:
-        if frame.f_code.co_filename == _file(function):
-            line = line or frame.f_lineno
-        frame = frame.f_back
+    line = next((line for file, line in outcome.where if file == _file(function)), None)
     busy = " It is still busy: restart the kernel if it stays slow." if outcome.still_busy else ""
     return (
         f"{_quote(function, line)}stopped after {exercise.seconds:g} s: "

@@ -37,7 +37,7 @@ class Outcome:
     error: BaseException | None = None
     stopped: bool = False
     still_busy: bool = False
-    where: FrameType | None = None
+    where: tuple[tuple[str, int], ...] = ()  # file and line, innermost first, when it was stopped
     printed: str = ""
     warned: tuple[str, ...] = ()
 
@@ -116,8 +116,14 @@ def _in_time(work: Callable[[], Any], seconds: float) -> Outcome:
     except KeyboardInterrupt:
         _stop(identity[0])
         raise
-    frame = sys._current_frames().get(identity[0])
-    return Outcome(stopped=True, still_busy=not _stop(identity[0]), where=frame)
+    where = tuple(_lines(sys._current_frames().get(identity[0])))
+    return Outcome(stopped=True, still_busy=not _stop(identity[0]), where=where)
+
+
+def _lines(frame: FrameType | None) -> Iterator[tuple[str, int]]:
+    while frame is not None:
+        yield frame.f_code.co_filename, frame.f_lineno
+        frame = frame.f_back
 
 
 def _wait(done: threading.Event, seconds: float) -> bool:
