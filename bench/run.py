@@ -1,11 +1,12 @@
-"""`make bench`: run every measurement in this folder, one after the other, and say where it is.
+"""`make bench`: run every measurement in this folder, one after the other, and write them down.
 
 A measurement is a script `bench/NAME.py` that prints a table and writes `bench/results/NAME.json`.
-Names given as arguments run only those.
+Names given as arguments run only those. What was printed last by each becomes `bench/README.md`.
 """
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import platform
@@ -56,18 +57,54 @@ def main(names: list[str]) -> int:
     for name in names or known:
         print(f"\n== {name}", flush=True)
         began = time.time()
-        done = subprocess.run([sys.executable, str(known[name])], cwd=HERE.parent)
+        status, printed = _run(known[name])
         result = RESULTS / f"{name}.json"
         written = result.exists() and result.stat().st_mtime >= began - 2
-        if done.returncode or not written:
+        if status or not written:
             failed.append(name)
-            why = f"exit code {done.returncode}" if done.returncode else f"no new {result.name}"
+            why = f"exit code {status}" if status else f"no new {result.name}"
             print(f"== {name} FAILED: {why}")
+        else:
+            where = " · ".join(f"{key} {value}" for key, value in facts.items())
+            text = f"{printed.strip()}\n\n({where})\n"
+            result.with_suffix(".txt").write_text(text, encoding="utf-8")
+    write_readme(known)
     print(
         f"\nresults are in {RESULTS.relative_to(HERE.parent)}"
         + f"; FAILED: {failed}" * bool(failed)
     )
     return int(bool(failed))
+
+
+def _run(script: Path) -> tuple[int, str]:
+    """Run a measurement, show what it prints as it prints it, and give that back too."""
+    command = [sys.executable, "-u", str(script)]
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
+    with subprocess.Popen(
+        command, cwd=HERE.parent, stdout=subprocess.PIPE, encoding="utf-8", env=environment
+    ) as process:
+        assert process.stdout is not None
+        lines = []
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            lines.append(line)
+    return process.returncode, "".join(lines)
+
+
+def write_readme(known: dict[str, Path]) -> None:
+    """Put what each measurement printed last into `bench/README.md`."""
+    parts = [
+        "# Measurements",
+        "`make bench` runs them all and writes this page; `make bench ARGS=NAME` runs one. Speed "
+        "is a ratio to a peer that ran in turns with ours, in one run, on one machine.",
+    ]
+    for name, script in known.items():
+        printed = RESULTS / f"{name}.txt"
+        if printed.exists():
+            about = (ast.get_docstring(ast.parse(script.read_text(encoding="utf-8"))) or "").strip()
+            body = printed.read_text(encoding="utf-8").strip()
+            parts += [f"## {name}", about.split("\n\n")[0], f"```text\n{body}\n```"]
+    (HERE / "README.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
