@@ -156,6 +156,7 @@ def _fetch_part(name: str, published: Published, number: int, progress: bool) ->
         except ConnectionError as error:
             reasons.append(str(error))
     raise ConnectionError(
-        f"{name} is not on this machine and could not be downloaded ({'; '.join(dict.fromkeys(reasons))}): "
+        f"{name} is not on this machine and could not be downloaded "
+        f"({'; '.join(dict.fromkeys(reasons))}): "
         f"connect to the network, or put {tensors.name} or {th.name} into {folder()}"
     )
