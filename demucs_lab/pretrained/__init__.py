@@ -152,6 +152,8 @@ def _fetch_part(name: str, published: Published, number: int, progress: bool) ->
     for url, path, sha256 in sources:
         try:
             _download.download(url, path, sha256, progress)
+            for _, other, _ in sources:  # what an earlier try left of the other file
+                other.with_name(other.name + ".part").unlink(missing_ok=True)
             return path
         except ConnectionError as error:
             reasons.append(str(error))

@@ -130,7 +130,13 @@ def _receive(answer: Any, part: Path, name: str, progress: bool) -> None:
         ) as bar,
     ):
         for block in _blocks(answer.read):
-            file.write(block)
+            try:
+                file.write(block)
+                file.flush()
+            except OSError as error:
+                raise OSError(
+                    f"cannot write {part}: {error.strerror}; make room and start again to go on"
+                ) from error
             bar.update(len(block))
     if total is not None and part.stat().st_size < total:
         raise ConnectionError(f"the connection broke off after {part.stat().st_size} of {total} B")

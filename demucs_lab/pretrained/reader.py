@@ -26,7 +26,7 @@ _CLASSES = (
     *(f"omegaconf.{name}" for name in ("dictconfig.DictConfig", "listconfig.ListConfig")),
     *(f"omegaconf.base.{name}" for name in ("ContainerMetadata", "Metadata")),
     *(f"omegaconf.nodes.{kind}Node" for kind in ("Any", "String", "Integer", "Float", "Boolean")),
-    *("argparse.Namespace", "pathlib.PosixPath", "typing.Any"),
+    *("argparse.Namespace", "pathlib.PosixPath", "pathlib._local.PosixPath", "typing.Any"),
 )
 _QUANTIZED = ("__quantized", "quantized", "compressed")
 
