@@ -122,20 +122,20 @@ def aligned_stft(wav: Tensor, n_fft: int = 4096) -> Tensor:
 def aligned_istft(spec: Tensor, length: int) -> Tensor:
     """The waveform of an `aligned_stft`, complex `[..., n_fft / 2, ⌈T / hop⌉]` → `[..., T]`.
 
-    >>> wav = torch.randn(2, 12345)
-    >>> inside = slice(3072, -3072)  # mirrored ends are not summed up again
-    >>> bool((aligned_istft(aligned_stft(wav), 12345) - wav)[:, inside].abs().max() < 1e-4)
+    >>> wav = torch.arange(12345).div(20).sin()
+    >>> inside = slice(2048, -2048)  # fewer frames overlap near the ends
+    >>> bool((aligned_istft(aligned_stft(wav), 12345) - wav)[inside].abs().max() < 1e-5)
     True
     """
-    bins, frames = spec.shape[-2:]
-    hop = bins // 2
-    window = torch.hann_window(2 * bins, dtype=spec.real.dtype, device=spec.device)
-    silent_ends = F.pad(spec.reshape(-1, bins, frames), (2, 2, 0, 1))
-    side = bins - hop // 2
-    wav = torch.istft(
-        silent_ends, 2 * bins, hop, window=window, normalized=True, length=side + hop * frames
-    )
-    return wav[:, side : side + length].reshape(*spec.shape[:-2], length)
+    bins, hop = spec.shape[-2], spec.shape[-2] // 2
+    with_nyquist = F.pad(spec.transpose(-1, -2), (0, 1))  # [..., N, n_fft / 2 + 1]
+    frames = torch.fft.irfft(with_nyquist, norm="ortho")
+    window = torch.hann_window(2 * bins, dtype=frames.dtype, device=frames.device)
+    quarters = (frames * window / 1.5).unflatten(-1, (4, hop))  # four squared windows sum to 1.5
+    added = sum(F.pad(quarters[..., i, :], (0, 0, i, 3 - i)) for i in range(4))
+    assert isinstance(added, Tensor)
+    start = bins - hop // 2
+    return added.flatten(-2)[..., start : start + length]
 
 
 def _mirror(wav: Tensor, left: int, right: int) -> Tensor:

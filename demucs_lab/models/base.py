@@ -133,7 +133,7 @@ class SeparationModel(nn.Module):
 
         >>> from demucs_lab.models import ConvTasNet
         >>> ConvTasNet.tiny()
-        ConvTasNet(1.4 M parameters, 4 sources, 2 channels, 22050 Hz, 4 s segments)
+        ConvTasNet(1.0 M parameters, 4 sources, 2 channels, 22050 Hz, 4 s segments)
         """
         millions = sum(p.numel() for p in self.parameters()) / 1e6
         return (

@@ -92,7 +92,7 @@ def resample2(wav: Tensor, up: bool) -> Tensor:
     old, new = (1, 2) if up else (2, 1)
     kernels = _sinc_kernels(old, new, wav)  # [new, taps]
     margin = (kernels.shape[-1] - old) // 2
-    padded = F.pad(wav.flatten(0, -2).unsqueeze(1), (margin, margin + old), mode="replicate")
+    padded = F.pad(wav.reshape(-1, 1, wav.shape[-1]), (margin, margin + old), mode="replicate")
     phases = F.conv1d(padded, kernels.unsqueeze(1), stride=old)  # […, new, T / old]
     length = wav.shape[-1] * new // old
     return phases.transpose(1, 2).flatten(1)[:, :length].reshape(*wav.shape[:-1], length)

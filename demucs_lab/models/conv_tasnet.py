@@ -120,7 +120,7 @@ class ConvTasNet(SeparationModel):
 
     @classmethod
     def tiny(cls, **kwargs: Any) -> Self:
-        """A model of 1.4 M parameters at 22.05 kHz that two CPU cores can train."""
+        """A model of 1.0 M parameters at 22.05 kHz that two CPU cores can train."""
         small = {
             "samplerate": 22050, "segment": 4.0, "N": 128, "L": 20, "B": 96, "H": 192, "X": 8,
             "R": 3,
@@ -129,13 +129,13 @@ class ConvTasNet(SeparationModel):
 
     @property
     def receptive_field(self) -> int | None:
-        """Samples that a sample of the masks' signal path hears; gLN's statistics hear all.
+        """Samples that one output sample hears through convolutions (gLN's statistics hear all).
 
         >>> round(ConvTasNet(X=10).receptive_field / 44100, 2)
         1.86
         """
         frames = 1 + self.R * (self.P - 1) * (2**self.X - 1)
-        return (frames + 1) * self.L // 2
+        return (frames + 2) * self.L // 2  # of the two frames that a sample lies in
 
     @property
     def receptive_field_seconds(self) -> float:

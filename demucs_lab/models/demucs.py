@@ -50,6 +50,7 @@ class Demucs(SeparationModel):
 
     Shape: `[B, C, T]` → `[B, S, C, T]`, for any T.
 
+    >>> import torch
     >>> Demucs.tiny()(torch.zeros(1, 2, 12345)).shape
     torch.Size([1, 4, 2, 12345])
     """
@@ -190,21 +191,23 @@ class Demucs(SeparationModel):
             "lstm_layers", "rewrite", "rescale", "resample", "normalize", "context",
             "context_padding",
         )  # fmt: skip
+        takes = {name: name for name in same}
         fixed: dict[str, Any] = {"kernel_size": KERNEL, "stride": STRIDE, "growth": 2.0}
         if "dconv_mode" in kwargs:
             kwargs = {"lstm_layers": 0, "normalize": True, "context": 1, **kwargs}
             kwargs |= {"context": 2 * kwargs["context"] + 1, "context_padding": True}
             fixed |= {"dconv_mode": 0, "gelu": False}
-            if kwargs.pop("norm_starts", 4) < kwargs.get("depth", 6):
-                raise ValueError("the authors' group norm is not supported: norm_starts >= depth")
+            takes["norm_starts"] = "norm_starts"
             kwargs.setdefault("gelu", True)
         elif "segment_length" in kwargs:
             kwargs["segment"] = kwargs.pop("segment_length") / kwargs.get("samplerate", 44100)
         idle = (
             "norm_groups", "dconv_depth", "dconv_comp", "dconv_attn", "dconv_lstm", "dconv_init",
         )  # fmt: skip
-        model = cls(**take_official(kwargs, {name: name for name in same}, fixed, idle))
-        return model.load_official(state)
+        settings = take_official(kwargs, takes, fixed, idle)
+        if "dconv_mode" in kwargs and settings.pop("norm_starts", 4) < settings.get("depth", 6):
+            raise ValueError("the authors' group norm is not supported here: norm_starts >= depth")
+        return cls(**settings).load_official(state)
 
 
 class EncoderLayer(nn.Module):

@@ -50,6 +50,7 @@ class HTDemucs(SeparationModel):
 
     Shape: `[B, C, T]` → `[B, S, C, T]`, for any T.
 
+    >>> import torch
     >>> HTDemucs.tiny()(torch.zeros(1, 2, 12345)).shape
     torch.Size([1, 4, 2, 12345])
     """
@@ -87,15 +88,16 @@ class HTDemucs(SeparationModel):
             )
         widths = [channels * 2**i for i in range(depth)]
         self.encoder = Encoder(audio_channels, widths, n_fft)
+        self.bottom = Bottom(self, widths[-1]) if t_layers else None
         outside = audio_channels * len(self.sources)
         self.decoder = Decoder(outside, widths, dconv=DCONV if dconv_decoder else None)
         if rescale:
-            rescale_weights(self, rescale)
-        self.bottom = Bottom(self, widths[-1]) if t_layers else None
+            rescale_weights(self.encoder, rescale)
+            rescale_weights(self.decoder, rescale)
 
     @classmethod
     def tiny(cls, **kwargs: Any) -> Self:
-        """A model of 2 M parameters at 22.05 kHz that two CPU cores can train."""
+        """A model of 2.3 M parameters at 22.05 kHz that two CPU cores can train."""
         small = {
             "samplerate": 22050, "segment": 6.0, "channels": 16, "n_fft": 2048,
             "bottom_channels": 0, "t_layers": 3, "t_heads": 4,

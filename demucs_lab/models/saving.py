@@ -1,0 +1,99 @@
+"""One file per model: weights as safetensors, and in its header the config as JSON.
+
+Nothing in such a file can run code: it holds tensors and text.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from demucs_lab._paths import atomic_path
+from demucs_lab.models.base import SeparationModel
+
+KEY = "demucs_lab"  # of the header's entry that holds the config
+
+
+def save(
+    model: SeparationModel, path: str | os.PathLike[str], dtype: torch.dtype | None = None
+) -> None:
+    """Write a model, whole or not at all.
+
+    Args:
+        model: any of the four.
+        path: conventionally ending in `.safetensors`.
+        dtype: store floats so, for example `torch.float16` for half the size; None: as they are.
+
+    Raises:
+        OSError: if the file cannot be written; what was there before stays.
+    """
+    from safetensors.torch import save_file
+
+    weights = {
+        name: value.detach().to("cpu", dtype if value.is_floating_point() else None).contiguous()
+        for name, value in model.state_dict().items()
+    }
+    header = {KEY: json.dumps({"model": type(model).__name__, "config": model.config()})}
+    with atomic_path(path) as beside:
+        save_file(weights, beside, metadata=header)
+
+
+def load(path: str | os.PathLike[str]) -> SeparationModel:
+    """Read what `save` wrote; the model comes in float32, ready to separate (`eval` mode).
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is damaged, no model of this kit, or its weights do not fit its config.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    from demucs_lab.models import MODELS
+
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no model file {path}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise ValueError(
+            f"{path} is damaged or no safetensors file ({error}): fetch or save it again"
+        ) from error
+    if KEY not in header:
+        raise ValueError(
+            f"{path} holds tensors but does not say of which model: for the authors' weights use "
+            f"the model's from_official"
+        )
+    try:
+        described: dict[str, Any] = json.loads(header[KEY])
+        classes = {cls.__name__: cls for cls in MODELS.values()}
+        model = classes[described["model"]](**described["config"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path} describes a model that this version cannot build ({error}): save it again "
+            f"with this version"
+        ) from error
+    wrong = _differences(model.state_dict(), weights)
+    if wrong:
+        raise ValueError(
+            f"the weights in {path} do not fit the model that it describes: {wrong[0]}"
+            + f" and {len(wrong) - 1} more" * (len(wrong) > 1)
+        )
+    model.load_state_dict(weights)
+    return model.eval()
+
+
+def _differences(own: dict[str, torch.Tensor], found: dict[str, torch.Tensor]) -> list[str]:
+    missing = [f"{name} is missing" for name in sorted(own.keys() - found.keys())]
+    unknown = [f"{name} is unknown" for name in sorted(found.keys() - own.keys())]
+    reshaped = [
+        f"{name} is {list(found[name].shape)} instead of {list(own[name].shape)}"
+        for name in sorted(own.keys() & found.keys())
+        if own[name].shape != found[name].shape
+    ]
+    return missing + unknown + reshaped
