@@ -1,6 +1,7 @@
 # make lab      the course in your browser (sets everything up the first time)
 # make test     the whole test suite
 # make course   rebuild the notebooks from solutions/*.py
+# make parity   the models against the authors' own code, in an environment of its own
 # make bench    measure speed, memory and difficulty
 # make check    ruff (lint and format) and mypy
 # make clean    remove the environment and the tools' caches; rendered songs stay
@@ -29,8 +30,10 @@ else
 BIN = $(VENV)/bin
 endif
 ENV_PYTHON = $(BIN)/python
+PEERS = .venv-peers
+PEERS_PYTHON = $(subst $(VENV),$(PEERS),$(BIN))/python
 
-.PHONY: lab test course bench check clean ffmpeg starter
+.PHONY: lab test course parity bench check clean ffmpeg starter
 .DEFAULT_GOAL := lab
 
 lab: $(VENV)/.lab ffmpeg starter
@@ -53,6 +56,10 @@ test: $(VENV)/.dev ffmpeg starter
 course: $(VENV)/.dev starter
 	$(ENV_PYTHON) solutions/build.py $(ARGS)
 
+parity: $(PEERS)/.peers
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} \
+	$(PEERS_PYTHON) -m pytest tests/parity $(ARGS)
+
 bench: $(VENV)/.dev ffmpeg
 	$(ENV_PYTHON) bench/run.py $(ARGS)
 
@@ -62,7 +69,7 @@ check: $(VENV)/.dev
 	$(ENV_PYTHON) -m mypy
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
+	rm -rf $(VENV) $(PEERS) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	@echo "Rendered songs stay in data/cache: remove that folder too if you want the space."
 
@@ -88,6 +95,17 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(ENV_PYTHON)
 	@echo "Installing the course and the tools that test it (some minutes the first time) ..."
 	@$(ENV_PYTHON) -m pip install -q --disable-pip-version-check $(PIP_ARGS) -e ".[dev]" -c constraints.txt
 	@touch $@ $(VENV)/.lab
+
+# The authors' code, which the kit is compared with and never depends on. Version 2.0.3 asks for
+# packages of its time, of which the two files that are compared need none.
+$(PEERS)/.peers: pyproject.toml | $(ENV_PYTHON)
+	@echo "Installing the peers' code into $(PEERS) (some minutes the first time) ..."
+	@$(PYTHON) -m venv $(PEERS)
+	@$(PEERS_PYTHON) -m pip install -q --disable-pip-version-check $(PIP_ARGS) -e . pytest \
+		torch==2.11.0 torchaudio==2.11.0 demucs==4.1.0 asteroid==0.7.0 requests
+	@$(PEERS_PYTHON) -m pip install -q --disable-pip-version-check $(PIP_ARGS) --no-deps \
+		--upgrade --target $(PEERS)/demucs2 demucs==2.0.3
+	@touch $@
 
 ffmpeg:
 	@has() { command -v ffmpeg >/dev/null 2>&1 && command -v ffprobe >/dev/null 2>&1; }; \
