@@ -12,10 +12,12 @@ from typing import Any
 __version__ = "0.1.0"
 
 _MODULES = (
+    "attention",
     "datasets",
     "losses",
     "masking",
     "metrics",
+    "models",
     "plots",
     "pretrained",
     "separation",
