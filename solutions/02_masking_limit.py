@@ -224,16 +224,16 @@ separate = lab.check("separate", separate)
 stems = song.stems
 desks = {
     "binary": separate(stems, binary_mask, n_fft),
-    "ratio, p=1": separate(stems, ratio_mask, n_fft),
-    "ratio, p=2": separate(stems, lambda m: ratio_mask(m, 2.0), n_fft),
+    "ratio p=1": separate(stems, ratio_mask, n_fft),
+    "ratio p=2": separate(stems, lambda m: ratio_mask(m, 2.0), n_fft),
 }
 scores = {name: named(metrics.sdr(stems, wavs).tolist()) for name, wavs in desks.items()}
-lowest = min(scores["ratio, p=1"], key=scores["ratio, p=1"].get)
+lowest = min(scores["ratio p=1"], key=scores["ratio p=1"].get)
 plots.bars(
     scores,
     "SDR, dB",
     f"with the answer known, no source gets more than {max(map(max, (v.values() for v in scores.values()))):.1f} dB; "
-    f"with p=1, {lowest} gets least, {scores['ratio, p=1'][lowest]:.1f} dB.",
+    f"with p=1, {lowest} gets least, {scores['ratio p=1'][lowest]:.1f} dB.",
 )
 
 # %% [markdown]
@@ -299,13 +299,14 @@ plain, true_length, true_phase = gain.values()
 plots.bars(
     {name: named(db.tolist()) for name, db in gain.items()},
     "SDR, dB",
-    f"mending the length gains {(true_length - plain).mean():.1f} dB on average, mending the phase "
-    f"{(true_phase - plain).mean():.1f} dB.",
+    f"mending the length changes the mean by {(true_length - plain).mean():+.1f} dB, mending the "
+    f"phase by {(true_phase - plain).mean():+.1f} dB.",
 )
 
 # %% [markdown]
-# Read that again: give the mask every length *exactly*, keep the mixture's phase, and little is won.
-# Give it the true phase and keep its wrong lengths, and much is won. That is the price of the phase.
+# Read that again: give the mask every length *exactly*, keep the mixture's phase, and next to nothing is
+# won; a stem may even lose, because an arrow that points the wrong way had better be short. Keep the
+# wrong lengths, give it the true phase, and much is won. That is the price of the phase.
 #
 # Can you hear it? This blind test plays the true bass as A, and the bass of true length with the
 # mixture's phase as B. X is one of them: which? Ten trials; nine or ten right would happen by guessing
@@ -434,7 +435,8 @@ print("turned by   formula   " + "   ".join(f"{name:>6}" for name in lab.SOURCES
 for degrees in spread:
     turned = istft(masking.rotate_phase(spectra, degrees), length, n_fft)
     row = "   ".join(f"{db:6.1f}" for db in metrics.sdr(stems, turned))
-    print(f"{degrees:8d}°   {sdr_of_phase_error(float(degrees)):7.1f}   {row}")
+    formula = round(float(sdr_of_phase_error(float(degrees))), 1) + 0.0  # never -0.0
+    print(f"{degrees:8d}°   {formula:7.1f}   {row}")
 
 # %% [markdown]
 # The measured SDR is several decibels *better* than the formula. Every sample lies in four overlapping
@@ -464,8 +466,9 @@ for name, spec in cases.items():
 #
 # ## Why the bass, then?
 #
-# If low notes are not more sensitive, why does the bass lose so much of its ten or more decibels? Look
-# at where each source keeps its energy, and how far the mixture's arrow points away from its own.
+# In the published oracle table, further down, the bass comes last. On our songs it shares the last places
+# with *other*. If low notes are not more sensitive, why? Look at where each source keeps its energy, and
+# how far the mixture's arrow points away from its own.
 
 # %%
 hertz = torch.arange(power.shape[-2]) * song.samplerate / n_fft
@@ -479,9 +482,10 @@ for name, energy, share, turn in zip(
     print(f"{name:7}  {low:12.0%}  {(weight * share).sum():14.0%}  {(weight * turn).sum():18.1f}°")
 
 # %% [markdown]
-# Below 250 Hz a window of 93 ms has some twenty bins, and the bass, the kick drum and the lowest chords
-# all want them. The bass does not suffer because its phase is delicate. It suffers because it is
-# *crowded*: its cells are shared, and in a shared cell the mixture points elsewhere.
+# Below 250 Hz a window of 93 ms has some twenty bins, and the bass and the kick drum both want them. The
+# bass does not suffer because its phase is delicate. It suffers because it is *crowded*: its cells are
+# shared, and in a shared cell the mixture points elsewhere. *Other* is crowded too, by everybody: it plays
+# where the voice and the cymbals are.
 #
 # If crowding is to blame, narrower bins must help. A longer window has narrower bins.
 
