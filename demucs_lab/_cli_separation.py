@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -83,6 +84,7 @@ def run_separate(options: argparse.Namespace) -> int:
     folder = options.out / Path(options.model).stem
     failed = 0
     for song in options.songs:
+        began = time.monotonic()
         try:
             files = separate_file(
                 song,
@@ -99,8 +101,20 @@ def run_separate(options: argparse.Namespace) -> int:
             print(f"demucs-lab: {song}: {error}", file=sys.stderr)
             failed += 1
             continue
-        print(f"{song} -> {', '.join(str(path) for path in files.values())}")
+        names = ", ".join(path.name for path in files.values())
+        spent = f"{time.monotonic() - began:.1f} s{_peak_memory()}"
+        print(f"{song} -> {next(iter(files.values())).parent}: {names} ({spent})")
     return 2 if failed else 0
+
+
+def _peak_memory() -> str:
+    """What this process has held at most, where the system tells."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return ""
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return f", at most {most / (1e6 if sys.platform == 'darwin' else 1e3):.0f} MB of memory"
 
 
 def run_evaluate(options: argparse.Namespace) -> int:

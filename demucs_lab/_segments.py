@@ -71,7 +71,7 @@ class Segments:
         self.segment, self.stride, self.always = _lengths(model, options, length)
         self.begin = begin
         self.first = max(0, (begin - self.segment) // self.stride + 1) * self.stride
-        self.batch = options.batch or (1 if device.type == "cpu" else 8)
+        self.batch = _batch(options, device)
         self.autocast = torch.autocast(
             device.type, torch.bfloat16, enabled=options.precision == "bfloat16"
         )
@@ -146,13 +146,23 @@ def _lengths(model: Any, options: Options, length: int) -> tuple[int, int, int]:
     return segment, stride, round(always) if getattr(model, "pad_to_segment", False) else 0
 
 
-def reach(model: Any, options: Options, length: int) -> int:
+def reach(model: Any, options: Options, length: int, device: torch.device) -> int:
     """Samples that must stay readable behind the latest one that was asked for."""
     segment, stride, always = _lengths(model, options, length)
     longest = getattr(model, "valid_length", int)(segment * options.resample)
-    heard = always or longest
-    batch = options.batch or 8
-    return 2 * max(segment, heard) + (batch + 1) * stride + int(2 * MAX_SHIFT * model.samplerate)
+    ahead = _batch(options, device) * stride + int(2 * MAX_SHIFT * model.samplerate)
+    return 2 * max(segment, always or longest) + ahead
+
+
+def place(model: nn.Module, device: str | torch.device | None) -> torch.device:
+    """Where to compute: on the device that was asked for, else where the model is."""
+    if device is not None:
+        return torch.device(device)
+    return next((weight.device for weight in model.parameters()), torch.device("cpu"))
+
+
+def _batch(options: Options, device: torch.device) -> int:
+    return options.batch or (1 if device.type == "cpu" else 8)
 
 
 def _dtype(model: nn.Module) -> torch.dtype:
@@ -164,16 +174,15 @@ def prepared(
     model: nn.Module, device: str | torch.device | None, precision: str
 ) -> Iterator[torch.device]:
     """The model on its device, in evaluation mode, at a precision; afterwards all is as before."""
-    home = next((weight.device for weight in model.parameters()), torch.device("cpu"))
-    place = home if device is None else torch.device(device)
+    home, chosen = place(model, None), place(model, device)
     modes = [(module, module.training) for module in model.modules()]
     backends: list[Any] = [torch.backends.cuda.matmul, torch.backends.cudnn]
     allowed = [backend.allow_tf32 for backend in backends]
     try:
         for backend in backends:
             backend.allow_tf32 = precision != "float32"
-        model.to(place).eval()
-        yield place
+        model.to(chosen).eval()
+        yield chosen
     finally:
         model.to(home)
         for module, training in modes:

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from demucs_lab import audio
 from demucs_lab._paths import atomic_path
-from demucs_lab._segments import Options, reach
+from demucs_lab._segments import Options, place, reach
 from demucs_lab._sound_blocks import SoundBlocks, Window, resampled
 from demucs_lab.separation import (
     EPS,
@@ -230,7 +230,8 @@ class _Job:
             return
         mean, deviation = song.mean, song.deviation
         normal = ((block - mean) / deviation for block in _heard(SoundBlocks(song.path), model))
-        keep = max(reach(part, options, song.length) for part, _ in parts(model))
+        where = place(model, device)
+        keep = max(reach(part, options, song.length, where) for part, _ in parts(model))
         window = Window(normal, song.length, keep)
         blocks = separated(model, window.read, song.length, options, stems, begin, device, progress)
         with ExitStack() as stack:
