@@ -63,6 +63,10 @@ def _add_model(parser: argparse.ArgumentParser, positive: Positive) -> None:
     parser.add_argument(
         "--segment", type=positive(float), metavar="S", help="seconds (default: the model's own)"
     )
+    parser.add_argument(
+        "--workers", type=positive(int), default=1, metavar="N",
+        help="segments computed side by side on a CPU (default: 1)",
+    )  # fmt: skip
     parser.add_argument("--device", help="cpu, cuda, mps (default: cuda where there is one)")
 
 
@@ -166,4 +170,5 @@ def _settings(options: argparse.Namespace) -> dict[str, Any]:
         "overlap": options.overlap,
         "segment": options.segment,
         "device": device,
+        "workers": options.workers,
     }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,11 +29,12 @@ class Options:
     resample: int = 1
     batch: int | None = None
     precision: str = "float32"
+    workers: int = 1
 
     def __post_init__(self) -> None:
         _expect(self.segment is None or self.segment > 0, "segment above 0 s", self.segment)
         _expect(0 <= self.overlap < 1, "overlap of at least 0 and below 1", self.overlap)
-        for name, least in (("shifts", 0), ("resample", 1), ("batch", 1)):
+        for name, least in (("shifts", 0), ("resample", 1), ("batch", 1), ("workers", 1)):
             value = getattr(self, name)
             whole = value is None or (isinstance(value, int) and value >= least)
             _expect(whole, f"{name} as a whole number of at least {least}", value)
@@ -65,16 +67,16 @@ class Segments:
         device: torch.device,
         ask: Callable[[Tensor, int], Tensor],
         tell: Callable[[float], object],
+        pool: ThreadPoolExecutor | None,
     ) -> None:
         self.model, self.read, self.length, self.stems = model, read, length, list(stems)
         self.device, self.ask, self.tell, self.factor = device, ask, tell, options.resample
         self.segment, self.stride, self.always = _lengths(model, options, length)
         self.begin = begin
         self.first = max(0, (begin - self.segment) // self.stride + 1) * self.stride
-        self.batch = _batch(options, device)
-        self.autocast = torch.autocast(
-            device.type, torch.bfloat16, enabled=options.precision == "bfloat16"
-        )
+        self.batch, self.workers = _batch(options, device), options.workers if pool else 1
+        self.half = options.precision == "bfloat16"
+        self.pool = pool
         self.todo: list[tuple[int, int]] = []
         self.done: dict[tuple[int, int], Tensor] = {}
 
@@ -94,31 +96,45 @@ class Segments:
         return self.done.pop((start, number))
 
     def _work(self) -> None:
-        """Answer the next batch of segments, in the order in which they lie in the song."""
-        size = self._size(self.todo[-1])
+        """Answer the next batches, one per worker, in the order in which they lie in the song."""
+        batches = [self._next_batch() for _ in range(self.workers) if self.todo]
+        heard = [self._listen(jobs) for jobs in batches]
+        answers = (self.pool.map if self.pool else map)(self._answer, batches, heard)
+        for jobs, answer in zip(batches, answers, strict=True):
+            self.done.update(zip(jobs, answer, strict=True))
+            for start, _ in jobs:
+                news = min(start + self.stride, self.length) - max(start, self.begin)
+                self.tell(max(0, news) / self.model.samplerate)
+
+    def _next_batch(self) -> list[tuple[int, int]]:
         jobs = [self.todo.pop()]
-        while self.todo and len(jobs) < self.batch and self._size(self.todo[-1]) == size:
+        while (
+            self.todo
+            and len(jobs) < self.batch
+            and self._size(self.todo[-1]) == self._size(jobs[0])
+        ):
             jobs.append(self.todo.pop())
-        answers = self._answers([start for start, _ in jobs], size)
-        self.done.update(zip(jobs, answers, strict=True))
-        for start, _ in jobs:
-            news = min(start + self.stride, self.length) - max(start, self.begin)
-            self.tell(max(0, news) / self.model.samplerate)
+        return jobs
 
     def _size(self, job: tuple[int, int]) -> int:
         return min(self.segment, self.length - job[0])
 
-    def _valid_length(self, size: int) -> int:
-        return getattr(self.model, "valid_length", int)(size)
+    def _listen(self, jobs: list[tuple[int, int]]) -> Tensor:
+        """The segments `[B, C, n]` with as much of what lies around them as the model hears."""
+        size = self._size(jobs[0])
+        wide = -(-self._heard(size) // self.factor)
+        begins = [start - (wide - size) // 2 for start, _ in jobs]
+        return torch.stack([self.read(begin, begin + wide) for begin in begins])
 
-    def _answers(self, starts: list[int], size: int) -> Tensor:
-        """What the model says of `size` samples from each start, hearing what lies around them."""
-        heard = self.always or self._valid_length(size * self.factor)
-        wide = -(-heard // self.factor)
-        begins = [start - (wide - size) // 2 for start in starts]
-        mixes = torch.stack([self.read(begin, begin + wide) for begin in begins])
-        with torch.inference_mode(), self.autocast:
-            answer = self.ask(mixes.to(self.device, _dtype(self.model)), heard)
+    def _heard(self, size: int) -> int:
+        return self.always or getattr(self.model, "valid_length", int)(size * self.factor)
+
+    def _answer(self, jobs: list[tuple[int, int]], mixes: Tensor) -> Tensor:
+        """What the model says of the segments, `[B, S, C, n]`."""
+        size = self._size(jobs[0])
+        half = torch.autocast(self.device.type, torch.bfloat16) if self.half else nullcontext()
+        with torch.inference_mode(), half:
+            answer = self.ask(mixes.to(self.device, _dtype(self.model)), self._heard(size))
             if answer.dim() != 4 or answer.shape[1] != len(self.model.sources):
                 raise ValueError(
                     f"expected an answer [batch, {len(self.model.sources)} sources, channels, "
@@ -129,9 +145,26 @@ class Segments:
         if spare < 0 or not answer.isfinite().all():
             raise ValueError(
                 f"{type(self.model).__name__} gave {'too few' if spare < 0 else 'NaN or infinite'} "
-                f"samples for the sound at {max(0, starts[0]) / self.model.samplerate:.1f} s"
+                f"samples for the sound at {max(0, jobs[0][0]) / self.model.samplerate:.1f} s"
             )
         return answer
+
+
+@contextmanager
+def crew(options: Options, device: torch.device) -> Iterator[ThreadPoolExecutor | None]:
+    """Workers that share the threads of torch among them; None where one does all."""
+    if options.workers < 2 or device.type != "cpu":
+        yield None
+        return
+    threads = torch.get_num_threads()
+    pool = ThreadPoolExecutor(
+        options.workers, "separate", torch.set_num_threads, (max(1, threads // options.workers),)
+    )
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)
 
 
 def _lengths(model: Any, options: Options, length: int) -> tuple[int, int, int]:
@@ -150,7 +183,9 @@ def reach(model: Any, options: Options, length: int, device: torch.device) -> in
     """Samples that must stay readable behind the latest one that was asked for."""
     segment, stride, always = _lengths(model, options, length)
     longest = getattr(model, "valid_length", int)(segment * options.resample)
-    ahead = _batch(options, device) * stride + int(2 * MAX_SHIFT * model.samplerate)
+    ahead = _batch(options, device) * options.workers * stride + int(
+        2 * MAX_SHIFT * model.samplerate
+    )
     return 2 * max(segment, always or longest) + ahead
 
 
@@ -177,6 +212,7 @@ def prepared(
     home, chosen = place(model, None), place(model, device)
     modes = [(module, module.training) for module in model.modules()]
     backends: list[Any] = [torch.backends.cuda.matmul, torch.backends.cudnn]
+    backends = backends if chosen.type == "cuda" else []
     allowed = [backend.allow_tf32 for backend in backends]
     try:
         for backend in backends:

@@ -63,6 +63,7 @@ def separate_file(
     progress: bool = True,
     batch: int | None = None,
     precision: str = "float32",
+    workers: int = 1,
 ) -> dict[str, Path]:
     """Separate a sound file of any format and length into `out_dir/SONG/STEM.wav` (lesson 08).
 
@@ -78,8 +79,8 @@ def separate_file(
         stems: those wanted; None: all.
         format: "wav" or "flac".
         bits: 16, 24, or 32 (floats, WAV only, never turned down).
-        segment, overlap, shifts, seed, resample, device, progress, batch, precision: see
-            `separate`.
+        segment, overlap, shifts, seed, resample, device, progress, batch, precision, workers:
+            see `separate`.
 
     Returns:
         The file of each stem.
@@ -90,7 +91,7 @@ def separate_file(
         OSError: if the stems cannot be written, or the disk is too small. What was separated is
             kept, and the next call goes on from there.
     """
-    options = Options(segment, overlap, shifts, seed, resample, batch, precision)
+    options = Options(segment, overlap, shifts, seed, resample, batch, precision, workers)
     if format not in FORMATS or bits not in (16, 24, 32) or (format == "flac" and bits == 32):
         raise ValueError(
             f"expected format 'wav' with 16, 24 or 32 bits or 'flac' with 16 or 24, got {format!r} "
@@ -98,6 +99,7 @@ def separate_file(
         )
     if two_stems is not None and stems is not None:
         raise ValueError("choose either two_stems or stems, not both")
+    SoundBlocks(path)  # a wrong name is told before weights are downloaded
     separator: Any = ready_model(model)
     wanted = [two_stems] if two_stems is not None else stems
     chosen = chosen_stems(separator, wanted)
@@ -379,7 +381,7 @@ def _fingerprint(
         "changed": stat.st_mtime_ns,
         "model": " ".join(repr(model).split())[:200],
         "weights": f"{crc:08x}",
-        **{k: v for k, v in asdict(options).items() if k != "batch"},
+        **{k: v for k, v in asdict(options).items() if k not in ("batch", "workers")},
         "stems": names,
     }
 

@@ -147,16 +147,16 @@ def test_segment_and_overlap_are_as_by_hand(kind, overlap):
     )
 
 
-@pytest.mark.parametrize("batch", [1, 3, 100])
+@pytest.mark.parametrize(("batch", "workers"), [(1, 1), (3, 1), (100, 1), (1, 2), (2, 3)])
 @pytest.mark.parametrize("kind", [Fussy, Padded, Windowed])
-def test_random_shifts_are_drawn_as_published_and_averaged(kind, batch):
+def test_random_shifts_are_drawn_as_published_and_averaged(kind, batch, workers):
     model, mixture = kind(), noise()
     draw = random.Random(5)
     leads = [RATE // 2 - draw.randint(0, RATE // 2) for _ in range(3)]
     always = RATE if kind is Windowed else None
     expected = by_hand(model, mixture, 1.0, 0.25, leads, always)
-    found = separate(model, mixture, RATE, shifts=3, seed=5, batch=batch, progress=False)
-    close(found, expected, 1e-5)
+    options = {"shifts": 3, "seed": 5, "batch": batch, "workers": workers, "progress": False}
+    close(separate(model, mixture, RATE, **options), expected, 1e-5)
 
 
 def test_the_same_seed_gives_the_same_answer_and_another_one_does_not():
@@ -238,8 +238,21 @@ def test_the_model_is_given_back_as_it_was():
     assert [module.training for module in fussy.modules()] == before
 
 
+def test_workers_share_the_threads_and_give_them_back():
+    class Counting(Shares):
+        def forward(self, mix):
+            threads.append(torch.get_num_threads())
+            return super().forward(mix)
+
+    before, threads = torch.get_num_threads(), []
+    separate(Counting(), noise(), RATE, workers=2, progress=False)
+    assert set(threads) == {max(1, before // 2)}
+    assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
-def test_an_interruption_passes_through_and_leaves_the_model_as_it_was(error):
+def test_an_interruption_passes_through_and_leaves_the_model_as_it_was(error, workers):
     class Interrupted(Shares):
         calls = 0
 
@@ -252,7 +265,7 @@ def test_an_interruption_passes_through_and_leaves_the_model_as_it_was(error):
 
     model = Interrupted().train()
     with pytest.raises(error):
-        separate(model, noise(), RATE, progress=False)
+        separate(model, noise(), RATE, workers=workers, progress=False)
     assert model.training
 
 
@@ -355,6 +368,7 @@ def test_bad_mixtures_are_refused_in_one_sentence(mixture, rate, said):
         {"segment": 0},
         {"resample": 0},
         {"batch": 0},
+        {"workers": 0},
         {"precision": "float8"},
         {"stems": ["voice"]},
         {"stems": []},

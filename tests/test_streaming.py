@@ -106,7 +106,8 @@ def test_a_window_reads_like_a_tensor_and_forgets_what_lies_far_behind():
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"shifts": 2, "seed": 3, "batch": 3}, {"segment": 0.4, "overlap": 0.6}]
+    "options",
+    [{}, {"shifts": 2, "seed": 3, "batch": 3}, {"segment": 0.4, "overlap": 0.6, "workers": 3}],
 )
 @pytest.mark.parametrize("rate", [RATE, 11025])
 def test_a_file_is_separated_like_its_waveform(song, tmp_path, rate, options):
