@@ -111,7 +111,6 @@ def masks(mask: Tensor, samplerate: int, top_hz: float = 4000) -> Figure:
         top_hz: highest frequency shown.
     """
     figure, axes = new_figure(1, len(mask), height=2.7, sharey=True)
-    bins = mask.shape[-2]
     image = None
     for axis, name, one in zip(axes[0], SOURCES, mask.mean(1), strict=False):
         image = axis.imshow(
@@ -126,15 +125,17 @@ def masks(mask: Tensor, samplerate: int, top_hz: float = 4000) -> Figure:
         axis.grid(False)
         axis.set_ylim(0, top_hz / 1000)
         axis.set_title(name, fontsize=10)
-        axis.set_xlabel("frame")
+        axis.set_xlabel("window")
     axes[0, 0].set_ylabel("kHz")
     figure.colorbar(image, ax=list(axes[0]), label="share", pad=0.01)
-    share = {name: float(one.mean()) for name, one in zip(SOURCES, mask, strict=False)}
-    top = max(share, key=lambda name: share[name])
+    shown = mask[..., : round((mask.shape[-2] - 1) * 2 * top_hz / samplerate) + 1, :]
+    share = [
+        f"{name} {100 * float(one.mean()):.0f} %" for name, one in zip(SOURCES, shown, strict=False)
+    ]
     return finish(
         figure,
-        f"each source's share of every cell up to {top_hz / 1000:g} kHz of {bins} bins in all; "
-        f"{top} takes the largest share on average ({100 * share[top]:.0f} %).",
+        f"each source's share of every cell up to {top_hz / 1000:g} kHz, time to the right and "
+        f"pitch upwards; on average over these cells: {', '.join(share)}.",
     )
 
 
@@ -159,8 +160,9 @@ def ceiling(result: Ceiling) -> Figure:
                 label=method,
             )
         axis.set_xscale("log", base=2)
-        axis.xaxis.set_major_formatter(lambda value, _: f"{value:.0f}")
-        axis.set_title(source, fontsize=10, color=SOURCE_COLORS[source])
+        windows = sorted({1000 * row["n_fft"] / result.samplerate for row in result.rows})
+        axis.set_xticks(windows, [f"{window:.0f}" for window in windows], fontsize=8)
+        axis.set_title(source, fontsize=10)
         axis.set_xlabel("window, ms")
     axes[0, 0].set_ylabel("SDR, dB")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside right upper", fontsize=8)
@@ -168,11 +170,17 @@ def ceiling(result: Ceiling) -> Figure:
         (row for row in result.rows if row["method"] != "mixture"), key=lambda row: row["mean"]
     )
     worst = min(SOURCES, key=lambda source: best_row[source])
+    top = best_row["method"]
+    means: dict[int, float] = {}
+    for row in result.select(method=top):
+        means[row["n_fft"]] = max(row["mean"], means.get(row["n_fft"], -np.inf))
+    steps = ", ".join(
+        f"{db:.1f} dB at {1000 * n_fft / result.samplerate:.0f} ms" for n_fft, db in means.items()
+    )
     return finish(
         figure,
-        f"for every source and oracle, the SDR by window length; the highest mean is "
-        f"{best_row['mean']:.1f} dB ({best_row['method']}, n_fft {best_row['n_fft']}), and there "
-        f"{worst} stays lowest.",
+        f"for every source and oracle, the SDR by window length. The highest is {top}, its mean "
+        f"over the sources {steps}. At its best window, {worst} is lowest.",
     )
 
 
@@ -211,7 +219,7 @@ def curves(
         axis.minorticks_off()
     axis.set_xlabel(xlabel)
     axis.set_ylabel(ylabel)
-    figure.legend(loc="outside upper center", ncols=4, fontsize=9, frameon=False)
+    figure.legend(loc="outside upper center", ncols=5, fontsize=9, frameon=False)
     return finish(figure, reading)
 
 
@@ -236,7 +244,19 @@ def bars(groups: Mapping[str, Mapping[str, float]], ylabel: str, reading: str) -
     axis.set_xticks(np.arange(len(names)), names)
     axis.set_ylabel(ylabel)
     figure.legend(loc="outside upper center", ncols=len(groups), fontsize=9, frameon=False)
-    return finish(figure, reading)
+    return finish(figure, f"{reading}\n{_in_numbers(ylabel, names, groups)}")
+
+
+def _in_numbers(
+    unit: str, columns: Sequence[str], rows: Mapping[str, Mapping[str, float]], top: float = np.inf
+) -> str:
+    """The figure's numbers in one line; what reaches `top` is shown as more than that."""
+
+    def shown(value: float) -> str:
+        return f"> {top:.0f}" if value >= top else f"{value:.1f}".replace("-", "−")
+
+    parts = [f"{name} {' / '.join(shown(row[c]) for c in columns)}" for name, row in rows.items()]
+    return f"In numbers ({' / '.join(columns)}; {unit}): {'; '.join(parts)}."
 
 
 def phasors(parts: Tensor) -> Figure:
@@ -309,7 +329,11 @@ def score_grid(scores: Mapping[str, Mapping[str, float]]) -> Figure:
         for name, row in scores.items()
     }
     parts = ", ".join(f"{name}: {score}" for name, score in lowest.items())
-    return finish(figure, f"which score, SDR aside, is lowest for each sound: {parts}.")
+    return finish(
+        figure,
+        f"which score, SDR aside, is lowest for each sound: {parts}.\n"
+        f"{_in_numbers('dB', columns, scores, _TOP_DB)}",
+    )
 
 
 def score_over_time(frames: Tensor, whole: Tensor) -> Figure:
@@ -319,7 +343,7 @@ def score_over_time(frames: Tensor, whole: Tensor) -> Figure:
         frames: `[S, windows]` in dB, one window per second, NaN where there is no score.
         whole: `[S]`, the SDR over the whole song at once.
     """
-    figure, axes = new_figure(1, len(frames), height=2.9, sharey=True)
+    figure, axes = new_figure(1, len(frames), height=3.1, sharey=True)
     for axis, name, row, song in zip(axes[0], SOURCES, frames, whole, strict=False):
         seconds = np.arange(len(row)) + 0.5
         axis.plot(seconds, row.numpy(), marker=_MARKERS[name], markersize=4, linewidth=1,
@@ -331,7 +355,8 @@ def score_over_time(frames: Tensor, whole: Tensor) -> Figure:
         axis.set_title(name, fontsize=10)
         axis.set_xlabel("seconds")
     axes[0, 0].set_ylabel("SDR, dB")
-    axes[0, -1].legend(fontsize=7)
+    lines = axes[0, 0].get_legend_handles_labels()
+    figure.legend(*lines, loc="outside upper center", ncols=3, fontsize=9, frameon=False)
     spread = [float(row[~row.isnan()].max() - row[~row.isnan()].min()) for row in frames]
     widest = int(np.argmax(spread))
     blank = int(frames.isnan().any(0).sum())

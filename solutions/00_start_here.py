@@ -22,7 +22,7 @@
 # |---|---|
 # | You will be able to | use a player, solve an exercise, read the shape of a sound, and mix four stems in decibels |
 # | Needs | a little Python; nothing to install beyond this course |
-# | Time | about 20 minutes; the cells alone run in about ten seconds on two CPU cores (no GPU is used) |
+# | Time | about 25 minutes; the cells alone run in about ten seconds on two CPU cores (no GPU is used) |
 # | Memory | under 1 GB |
 #
 # Click into the next grey cell and press **Shift + Enter**. Then do the same with every cell you meet.

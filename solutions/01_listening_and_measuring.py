@@ -22,7 +22,7 @@
 # |---|---|
 # | You will be able to | say what an SDR sounds like, write SDR and SI-SDR, read SDR, ISR, SIR and SAR, and build a paper's table |
 # | Needs | lesson 00 |
-# | Time | about 50 minutes; the cells alone run in about half a minute on two CPU cores (no GPU is used) |
+# | Time | about 65 minutes; the cells alone run in about half a minute on two CPU cores (no GPU is used) |
 # | Memory | under 2 GB |
 
 # %%
@@ -209,7 +209,8 @@ add_at_sdr = lab.check("add_at_sdr", add_at_sdr)
 # ## Same SDR; listen
 #
 # Four separators, four kinds of error: **hiss**; the band **leaks** in; the treble is **muffled**; all is
-# right but a bit **quieter**.
+# right but a bit **quieter**. (`stft` takes a sound apart by pitch and moment, `istft` puts it together
+# again. Lesson 02 opens them up.)
 
 
 # %%
@@ -240,14 +241,15 @@ lab.widgets.StemPlayer(
 #
 # ## Four letters instead of one
 #
-# **BSSEval** asks *what kind* of error it is. It splits the estimate into the truth plus three parts:
+# **BSSEval** (*blind source separation evaluation*) asks *what kind* of error it is. It splits the estimate
+# into the truth plus three parts:
 #
 # | score | what is counted as error |
 # |---|---|
-# | ISR | a short filter applied to the **true source** itself: level, tone, place, delay |
-# | SIR | what short filters of the **other sources** explain: leakage, *interference* |
-# | SAR | what no source explains: hiss, clicks, gargling, *artefacts* |
-# | SDR | all of it |
+# | ISR, image to *spatial distortion* | a short filter applied to the **true source** itself: level, tone, place, delay |
+# | SIR, source to *interference* | what short filters of the **other sources** explain: leakage |
+# | SAR, sources to *artefacts* | what no source explains: hiss, clicks, gargling |
+# | SDR, source to *distortion* | all of it |
 #
 # A short filter has 512 taps: 512 samples, each with a weight. Version 4, used since
 # [SiSEC 2018](https://arxiv.org/abs/1804.06267), finds one set of filters per song, then scores every
@@ -353,8 +355,8 @@ def si_sdr(reference, estimate):
 si_sdr = lab.check("si_sdr", si_sdr)
 
 # %% [markdown]
-# **Myth: the popular code.** This function is copied from page to page. Spot the two mistakes before you
-# run the cell.
+# **Myth: the popular code.** You may meet this function on the web. Spot the two mistakes before you run
+# the cell.
 
 
 # %%
@@ -393,8 +395,8 @@ plots.score_grid(
 
 # %% [markdown]
 # Read it row by row. SI-SDR forgives the level, the flip and the offset, but no delay. SIR and SAR forgive
-# everything that a short filter of the voice can do, the delay too. They cannot explain an offset, for no
-# filter makes one out of a voice.
+# everything that a short filter of the voice can do, the delay too. The offset is left to SAR: no filter
+# makes one out of a voice, so it counts as an artefact.
 #
 # **Myth: “BSSEval's SDR forgives a delay.”** It did in an older form, `bss_eval_sources` of version 3. In
 # version 4, the one in the tables, SDR and ISR compare with the truth as it is. You can prove it: its SDR is

@@ -72,6 +72,11 @@ GAIN_FROM_DB = Exercise(
             "That is the factor for the power. Divide by 20: power goes with the amplitude "
             "squared, and the square takes the other half of the decibels.",
         ),
+        "precedence": Wrong(
+            lambda db: 10**db / 20,
+            "Python raises to the power first and divides then: that is (10^dB)/20. Put brackets "
+            "round the exponent.",
+        ),
         "natural": Wrong(
             lambda db: torch.as_tensor(db / 20).exp(),
             "That is e to the power of dB/20. A decibel is made of tens: use 10 ** (…).",

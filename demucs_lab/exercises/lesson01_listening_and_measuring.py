@@ -138,6 +138,17 @@ SDR = Exercise(
             lambda s, e: _per(s, e, tuple(range(s.dim()))),
             "You added several songs up into one. Only channels and time belong together (-2, -1).",
         ),
+        "means": Wrong(
+            lambda s, e: (
+                10
+                * torch.log10(
+                    (s.square().mean((-2, -1)) + _DELTA)
+                    / ((s - e).square().mean((-2, -1)) + _DELTA)
+                )
+            ),
+            "Those are means of squares. Their ratio is the same, but beside a mean δ is no longer "
+            "tiny. Energy is the SUM.",
+        ),
         "no_delta": Wrong(
             lambda s, e: 10 * torch.log10(_energy(s) / _energy(s - e)),
             "Right, but for silence: 0/0 is NaN. Add δ = 1e-7 to both energies.",

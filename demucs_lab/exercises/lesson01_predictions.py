@@ -15,7 +15,7 @@ PREDICTIONS = (
         unit="dB",
         why={
             "low": "The error is what is missing: 1 − 0.708 = 0.292 of the waveform, which is "
-            "10.7 dB below it. That still beats every model of 2021 on vocals.",
+            "10.7 dB below it. No model in this lesson's table reaches that on vocals.",
             "high": "Nothing is wrong but the level, and yet 0.292 of the waveform is missing from "
             "it: SDR counts that as error, 10.7 dB below the voice.",
             "right": "What is missing is 1 − 0.708 = 0.292 of the waveform: 10.7 dB below it. Only "
