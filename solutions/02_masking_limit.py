@@ -23,7 +23,7 @@
 # |---|---|
 # | You will be able to | build binary and ratio masks, separate with them, and say what the mixture's phase costs |
 # | Needs | lessons 00 and 01 |
-# | Time | about 60 minutes; the cells alone run in about a minute on two CPU cores (no GPU is used) |
+# | Time | about 75 minutes; the cells alone run in about a minute on two CPU cores (no GPU is used) |
 # | Memory | under 2 GB |
 
 # %%
@@ -80,11 +80,44 @@ choice = "c"
 lab.predict("bass_ceiling", choice)
 
 # %% [markdown]
+# ## What is in a cell?
+#
+# You have seen spectrograms in the player. Here is how one is made. Cut the sound into short pieces, the
+# **windows**, and ask each: how much of you stands still, how much swings once in this time, how much
+# twice, …? Each of these questions is a **bin**. Its answer is an arrow. Three sounds of eight samples:
+
+# %%
+turns = 2 * math.pi * torch.arange(8) / 8
+sounds = {"once": turns.cos(), "once, later": turns.sin(), "twice": (2 * turns).cos()}
+print(f"{'swings':12} bin:  0  1  2  3  4   direction of the longest")
+for name, samples in sounds.items():
+    arrows = torch.fft.rfft(samples)
+    lengths = "".join(f"{size:3.0f}" for size in arrows.abs())
+    angle = torch.rad2deg(arrows[arrows.abs().argmax()].angle())
+    print(f"{name:12}     {lengths} {angle:14.0f}°")
+
+# %% [markdown]
+# The *length* says how loud. The same wave a quarter of its period later keeps its length, and its arrow
+# turns by 90°: the *direction*, the **phase**, says where in its swing the wave is. A picture shows the
+# lengths alone.
+#
+# That is the **STFT**, short-time Fourier transform. Each window is faded in and out and the next one
+# starts a **hop** later, here a quarter of a window, so that they overlap. Nothing is lost: `istft` turns
+# the arrows into sound again.
+
+# %%
+spectra = stft(song.stems, n_fft)  # complex numbers: arrows
+window, hop = 1000 * n_fft / song.samplerate, 250 * n_fft / song.samplerate
+print(f"windows of {window:.0f} ms, one every {hop:.0f} ms; bins {1000 / window:.1f} Hz apart")
+print("[sources, channels, bins, windows] =", list(spectra.shape))
+back = istft(spectra, song.stems.shape[-1], n_fft)
+print("there and back, largest change below 0.00001:", bool((back - song.stems).abs().max() < 1e-5))
+
+# %% [markdown]
 # ## The idea, in one cell
 #
-# A spectrogram cell is an arrow: a length (how loud) and a direction (the phase). Two sources meet in
-# a cell, 3 long and 4 long. The mixture is the sum of the two arrows. A mask may only make that sum
-# shorter. It cannot turn it.
+# A cell is one bin of one window. Two sources meet in it, 3 long and 4 long. Sounds add up, and so do
+# their arrows. A mask may only make that sum shorter. It cannot turn it.
 
 # %%
 a = torch.tensor(3 + 0j)
@@ -153,7 +186,6 @@ ratio_mask = lab.check("ratio_mask", ratio_mask)
 # Here are the masks of our song. Bright means *mine*.
 
 # %%
-spectra = stft(song.stems, n_fft)  # [S, C, F, N]
 plots.masks(ratio_mask(spectra.abs()), song.samplerate, top_hz=2000)
 
 # %% [markdown]
@@ -318,7 +350,7 @@ lab.widgets.ABX(
     stems[bass],
     repaired["true length, mixture's phase"][bass],
     song.samplerate,
-    names=("true bass", "bass with the mixture's phase"),
+    names=("true bass", "wrong phase"),
 )
 
 # %% [markdown]
@@ -466,31 +498,56 @@ for name, spec in cases.items():
 #
 # ## Why the bass, then?
 #
-# In the published oracle table, further down, the bass comes last. On our songs it shares the last places
-# with *other*. If low notes are not more sensitive, why? Look at where each source keeps its energy, and
-# how far the mixture's arrow points away from its own.
+# In the published oracle table, further down, the bass comes last. On our songs it shares the last place
+# with *other*. If low notes are not more sensitive, why? Take four songs. How much of its energy does each
+# source keep below 250 Hz, how much in cells where it is *outvoted* (less than half of the cell is its
+# own), and how far away from its arrow does the mixture point?
+
 
 # %%
-hertz = torch.arange(power.shape[-2]) * song.samplerate / n_fft
-angle = torch.rad2deg(torch.angle(spectra * mixture.conj()).abs())
-print("         below 250 Hz   its own share   angle to the mixture")
-for name, energy, share, turn in zip(
-    lab.SOURCES, power, ratio_mask(spectra.abs()), angle, strict=True
-):
-    weight = energy / energy.sum()  # loud cells count more
-    low = weight[:, hertz < 250].sum()
-    print(f"{name:7}  {low:12.0%}  {(weight * share).sum():14.0%}  {(weight * turn).sum():18.1f}°")
+def crowding(track):
+    """[S, 3]: energy below 250 Hz, energy where outvoted, angle to the mixture (by energy)."""
+    X = stft(track.stems, n_fft)
+    weight = X.abs() ** 2 / (X.abs() ** 2).sum((1, 2, 3), keepdim=True)
+    low = (torch.arange(X.shape[-2]) * track.samplerate / n_fft < 250)[:, None]
+    outvoted = ratio_mask(X.abs()) < 0.5
+    angle = torch.rad2deg(torch.angle(X * X.sum(0).conj()).abs())
+    return torch.stack([(weight * what).sum((1, 2, 3)) for what in (low, outvoted, angle)], 1)
+
+
+few = [middle(track) for track in songs[:4]]
+print("         below 250 Hz   outvoted   angle to the mixture")
+for name, row in zip(lab.SOURCES, sum(map(crowding, few)) / len(few), strict=True):
+    print(f"{name:7}  {row[0]:12.0%}  {row[1]:9.0%}  {row[2]:20.1f}°")
 
 # %% [markdown]
-# Below 250 Hz a window of 93 ms has some twenty bins, and the bass and the kick drum both want them. The
-# bass does not suffer because its phase is delicate. It suffers because it is *crowded*: its cells are
-# shared, and in a shared cell the mixture points elsewhere. *Other* is crowded too, by everybody: it plays
-# where the voice and the cymbals are.
-#
-# If crowding is to blame, narrower bins must help. A longer window has narrower bins.
+# Below 250 Hz a window of 93 ms has some twenty bins. The bass and the kick drum both want them, and the
+# bass is outvoted most. Is it because it is low, or because it is *crowded*? There is a way to ask: send
+# one player home, and separate the others again. The bass stays as low as it was.
 
 # %%
-few = [middle(track) for track in songs[:4]]
+at_home = {"nobody": []} | {name: [s] for s, name in enumerate(lab.SOURCES)}
+print("at home  " + "  ".join(f"{name:>7}" for name in lab.SOURCES) + "   SDR, dB")
+for name, missing in at_home.items():
+    playing = [s for s in range(len(lab.SOURCES)) if s not in missing]
+    db = torch.zeros(len(lab.SOURCES), dtype=torch.float64)
+    for track in few:
+        wavs = track.stems[playing]
+        db[playing] += metrics.sdr(wavs, separate(wavs, ratio_mask, n_fft)).double() / len(few)
+    cells = (f"{db[s]:7.1f}" if s in playing else "      –" for s in range(len(lab.SOURCES)))
+    print(f"{name:7}  " + "  ".join(cells))
+
+# %% [markdown]
+# Read the column of the bass. Without the drums it gains a lot; without the singer, next to nothing: she
+# was never in its cells. So it is not the pitch, and no delicate phase. The bass suffers because it is
+# *crowded*: in a shared cell the mixture points elsewhere. The voice and *other* crowd one another in the
+# same way, higher up.
+#
+# If crowding is to blame, narrower bins must help. A longer window has narrower bins. (`ibm` is your
+# binary mask; `irm1` and `irm2` are your ratio mask with p = 1 and 2; `magnitude` has the true length and
+# the mixture's phase; `psm` is explained below.)
+
+# %%
 sizes = [n_fft // 8, n_fft // 4, n_fft // 2, n_fft, 2 * n_fft, 8 * n_fft]
 result = masking.ceiling(few, ("ibm", "irm1", "irm2", "psm", "magnitude"), sizes)
 result.figure()
@@ -499,8 +556,8 @@ result.figure()
 # Up to a point it does. Then the window lasts so long that drum hits smear over it and neighbouring
 # notes share it, and the curves fall again. Every mask pays, somewhere.
 #
-# The same as a table, for the window of this lesson, with the Wiener filter, which may also mix the two
-# channels, and the true phase for comparison:
+# The same as a table, for the window of this lesson. `mwf` is new, the Wiener filter, which may also mix
+# the two channels; so is `irm1_phase`, your ratio mask with the true phase:
 
 # %%
 print(masking.ceiling(few, ("mixture", "ibm", "irm1", "irm2", "psm", "mwf", "irm1_phase"), [n_fft]))
@@ -544,8 +601,8 @@ print(metrics.report(separated))
 
 # %% [markdown]
 # The order of magnitude is the same, and so is the story of the bass. The numbers cannot be the same:
-# these are a few short songs of another kind. Note that the two measures differ too: BSSEval takes the
-# median over seconds and forgives a filter in ISR, SIR and SAR; nSDR is one number for the song.
+# these are a few short songs of another kind. The recipes differ too: BSSEval's rows are medians over
+# seconds and songs, nSDR is one number for a whole song (lesson 01).
 #
 # Has anybody passed the line?
 #
@@ -570,22 +627,33 @@ print(metrics.report(separated))
 # - The oracle bounds *real masks*, not separation. Models that make their own phase may pass.
 #
 # ## Quiz
+#
+# Which of these real masks between 0 and 1 leaves the least squared error?
+# **a** binary · **b** ratio, p = 1 · **c** ratio, p = 2 · **d** phase-sensitive
 
 # %% predict="best_in_range"
-# Which of these real masks between 0 and 1 leaves the least squared error?
-# a: binary   b: ratio, p = 1   c: ratio, p = 2   d: phase-sensitive
 choice = "d"
 lab.predict("best_in_range", choice)
 
-# %% predict="oracle_beaten"
+# %% [markdown]
 # A model scores higher than the IRM on bass. What follows?
-# a: the measurement is wrong   b: it is not bound to real masks   c: it has seen the test songs
+#
+# - **a** the measurement is wrong: an oracle cannot be beaten
+# - **b** the model is not bound to real masks with the mixture's phase
+# - **c** the model has seen the test songs
+
+# %% predict="oracle_beaten"
 choice = "b"
 lab.predict("oracle_beaten", choice)
 
-# %% predict="window_question"
+# %% [markdown]
 # Why does a longer window raise the ceiling, up to a point?
-# a: narrower bins share less   b: less rounding   c: it hears more of the song at once
+#
+# - **a** more bins: two low notes no longer share one
+# - **b** more samples: less rounding
+# - **c** a longer window hears more of the song at once
+
+# %% predict="window_question"
 choice = "a"
 lab.predict("window_question", choice)
 

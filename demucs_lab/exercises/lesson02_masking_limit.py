@@ -345,6 +345,17 @@ SEPARATE = Exercise(
             lambda s, mask, n: istft(mask(stft(s, n)) * stft(s, n).sum(0), s.shape[-1], n),
             "You gave the mask complex numbers; it works on magnitudes, `.abs()`.",
         ),
+        "mask_of_the_mixture": Wrong(
+            lambda s, mask, n: istft(
+                mask(stft(s.sum(0), n).abs()) * stft(s.sum(0), n), s.shape[-1], n
+            ),
+            "You gave the mask the mixture alone. It compares the sources: give it the magnitudes "
+            "of all the stems.",
+        ),
+        "still_a_spectrogram": Wrong(
+            lambda s, mask, n: mask(stft(s, n).abs()) * stft(s, n).sum(0),
+            "That is still a spectrogram. One step is missing: istft makes sound of it.",
+        ),
         "masks_in_time": Wrong(
             lambda s, mask, n: mask(s.abs()) * s.sum(0),
             "You masked the samples. The mask works on the cells of a spectrogram: stft first, "

@@ -80,6 +80,11 @@ SWAP_PHASE = Exercise(
             "You multiplied the whole complex number: its own phase is still in it, so the phases "
             "add. Take `.abs()` of the first.",
         ),
+        "product_over_length": Wrong(
+            lambda a, b: a * b / b.abs(),
+            "You multiplied the whole first number: its own phase is still in it. Take `.abs()` of "
+            "it. And where the second is zero, b / |b| is 0/0.",
+        ),
         "swapped": Wrong(
             lambda a, b: swap_phase(b, a),
             "Magnitude and phase are the other way round.",

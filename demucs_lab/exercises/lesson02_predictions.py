@@ -24,8 +24,8 @@ PREDICTIONS = [
             "a cell stays mixed, whoever computes the mask.",
             "b": "The STFT is inverted to within float precision (over 100 dB). What is lost is "
             "lost in the cells that two sources share, and those are many.",
-            "c": "About ten decibels, as the next cells measure: an error a third as large as the "
-            "bass itself, with the answer known.",
+            "c": "Close to ten decibels, as you will measure with three masks: an error about a "
+            "third as tall as the bass itself, with the answer known.",
             "d": "Silence scores 0 dB. A mask is much better than that: most cells belong mostly "
             "to one source.",
         },
