@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import demucs_lab
-from demucs_lab import audio, separation
+from demucs_lab import audio, models, separation
 from demucs_lab.pretrained import Bag
 from demucs_lab.separation import overlap_add, separate, shift_trick, triangle
 
@@ -276,6 +276,16 @@ def test_gradients_are_not_kept():
 def test_progress_counts_the_seconds_of_the_song(capsys):
     separate(Shares(), noise(3.3), RATE, shifts=2)
     assert "7/7 s of sound" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["ConvTasNet", "Demucs", "HDemucs", "HTDemucs"])
+def test_every_model_of_the_kit_separates_any_length(name):
+    model = getattr(models, name).tiny(samplerate=RATE, segment=0.5)
+    for samples in (1, 3999, 9001):
+        mixture = 0.1 * torch.randn(2, samples)
+        found = separate(model, mixture, RATE, shifts=1, progress=False)
+        assert found.shape == (4, 2, samples)
+        assert found.isfinite().all()
 
 
 # --- bags -----------------------------------------------------------------------------------------
