@@ -155,7 +155,7 @@ lab.plots.curves(
 # | the waveform is multiplied by | 0.01 | 0.1 | 1 | 10 | 100 |
 #
 # ### Exercise 0.1 · From decibels to a factor
-# ● ○ ○ difficulty   ● ● ● importance   5 minutes
+# ● ○ ○ difficulty · ● ● ● importance · 5 minutes
 #
 # Write the function behind that table. It should work for every number in between, and for a tensor of
 # numbers too. Replace the line that raises the error.
@@ -201,7 +201,7 @@ for db in (-6.0, -3.0, 1.0, 6.0):
 # your guess.
 #
 # ### Exercise 0.2 · A first mix
-# ● ○ ○ difficulty   ● ● ● importance   5 minutes
+# ● ○ ○ difficulty · ● ● ● importance · 5 minutes
 #
 # Turn each stem up or down by its own number of decibels, then add them up. Use your `gain_from_db`.
 # The trick is in the shapes: `stems` is [S, C, T], the gains are only [S].

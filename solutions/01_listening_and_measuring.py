@@ -103,7 +103,7 @@ print(f"ratio {signal_energy / error_energy:.0f}, in dB {metrics.sdr(truth, hear
 # Challenge 2021 ([2111.03600](https://arxiv.org/abs/2111.03600), eq. 1), often called **nSDR**.
 #
 # ### Exercise 1.1 · Signal-to-distortion ratio
-# ● ○ ○ difficulty   ● ● ● importance   5–10 minutes
+# ● ○ ○ difficulty · ● ● ● importance · 5–10 minutes
 #
 # Write it for any batch of sounds: [..., C, T] goes in, one number per sound comes out.
 #
@@ -178,7 +178,7 @@ print(f"silence instead of the vocals: {sdr(voice, 0 * voice):.2f} dB")
 # You can do it in one step.
 #
 # ### Exercise 1.2 · An error made to measure
-# ● ● ○ difficulty   ● ● ○ importance   5–10 minutes
+# ● ● ○ difficulty · ● ● ○ importance · 5–10 minutes
 #
 # Scale `error` by one factor, so that `reference` plus the scaled error has an SDR of exactly `db`. Leave
 # δ out of it.
@@ -324,7 +324,7 @@ for name, wav in changed.items():
 # the products, sample by sample.
 #
 # ### Exercise 1.3 · Scale-invariant SDR
-# ● ● ○ difficulty   ● ● ● importance   10 minutes
+# ● ● ○ difficulty · ● ● ● importance · 10 minutes
 #
 # One α for both channels: moving a source to the left is an error. Each channel's mean is its own.
 #
@@ -469,7 +469,7 @@ except ValueError as reason:
 # over songs. One bad second does no harm.
 #
 # ### Exercise 1.4 · From windows to a table
-# ● ● ○ difficulty   ● ● ○ importance   5–10 minutes
+# ● ● ○ difficulty · ● ● ○ importance · 5–10 minutes
 #
 # Songs differ in length, so they come as a list. Leave NaN out, both times. Between two middle values, go
 # half-way.

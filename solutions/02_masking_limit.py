@@ -150,7 +150,7 @@ plots.phasors(torch.tensor([3 + 0j, 4j]))
 # of the *mixture* instead: that number has no upper bound, since two arrows can cancel.
 #
 # ### Exercise 2.1 · The ratio mask
-# ● ○ ○ difficulty   ● ● ● importance   5–10 minutes
+# ● ○ ○ difficulty · ● ● ● importance · 5–10 minutes
 #
 # In every cell of the spectrogram, what share of the sound belongs to each source? Give a cell where
 # nobody plays back in equal shares. A very quiet cell is not silent.
@@ -167,7 +167,8 @@ def ratio_mask(magnitudes, power=1.0):
     """Share of each source in every cell.
 
     magnitudes: [S, ..., F, N], at least 0; power: p > 0.
-    Returns shares of the same shape that add up to 1 over S.
+    Returns shares of the same shape that add up to 1 over S. Lengths of 3 and 1 have the shares
+    0.75 and 0.25; with power=2, 0.9 and 0.1.
     """
     ### BEGIN SOLUTION
     loudest = magnitudes.amax(0)
@@ -190,7 +191,7 @@ plots.masks(ratio_mask(spectra.abs()), song.samplerate, top_hz=2000)
 
 # %% [markdown]
 # ### Exercise 2.2 · The binary mask
-# ● ○ ○ difficulty   ● ● ○ importance   5 minutes
+# ● ○ ○ difficulty · ● ● ○ importance · 5 minutes
 #
 # The strictest desk has switches, no faders: the loudest source takes the whole cell. If two are equally
 # loud, the first one takes it.
@@ -219,7 +220,7 @@ binary_mask = lab.check("binary_mask", binary_mask)
 
 # %% [markdown]
 # ### Exercise 2.3 · Separate with a mask
-# ● ● ○ difficulty   ● ● ● importance   10 minutes
+# ● ● ○ difficulty · ● ● ● importance · 10 minutes
 #
 # Now the whole way: from the stems to a mask, from the mixture to masked spectrograms, and back to
 # sound. `stft(wav, n_fft)` and `istft(spec, length, n_fft)` are imported above.
@@ -287,7 +288,7 @@ lab.widgets.StemPlayer(song, systems={name: named(wavs) for name, wavs in desks.
 # mixture's. To know which costs more, mend one and keep the other.
 #
 # ### Exercise 2.4 · Swap the phase
-# ● ● ○ difficulty   ● ● ● importance   5–10 minutes
+# ● ● ○ difficulty · ● ● ● importance · 5–10 minutes
 #
 # Keep the length of one arrow, take the direction of another: $|A|\,e^{i\angle B}$. Zero points
 # nowhere: give it the phase 0.
@@ -303,7 +304,7 @@ lab.widgets.StemPlayer(song, systems={name: named(wavs) for name, wavs in desks.
 def swap_phase(magnitude_of, phase_of):
     """Complex spectrogram with the magnitude of the first and the phase of the second.
 
-    Both complex [..., F, N]; so is the result.
+    Both complex [..., F, N]; so is the result. The length of 2i in the direction of −3 is −2.
     """
     ### BEGIN SOLUTION
     return torch.polar(magnitude_of.abs(), torch.angle(phase_of))
@@ -371,7 +372,7 @@ lab.predict("phase_myth", choice)
 
 # %% [markdown]
 # ### Exercise 2.5 · What a phase error costs
-# ● ● ○ difficulty   ● ● ○ importance   10 minutes
+# ● ● ○ difficulty · ● ● ○ importance · 10 minutes
 #
 # The true arrow has length 1, the wrong one too, φ degrees away. The error joins their tips. How long
 # is it, and what SDR is that? Check by hand: at 60° the triangle has three equal sides.
@@ -400,7 +401,7 @@ sdr_of_phase_error = lab.check("sdr_of_phase_error", sdr_of_phase_error)
 
 # %% [markdown]
 # ### Exercise 2.6 · What a delay costs
-# ● ● ○ difficulty   ● ● ○ importance   5 minutes
+# ● ● ○ difficulty · ● ● ○ importance · 5 minutes
 #
 # What *is* worse at some frequencies is an error in **time**. A tone of `hz` hertz comes `seconds` too
 # late: by how many degrees is it turned? Your last function does the rest.
