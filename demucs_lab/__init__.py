@@ -22,6 +22,7 @@ _MODULES = (
     "pretrained",
     "separation",
     "spectral",
+    "training",
     "widgets",
 )
 _FUNCTIONS = {

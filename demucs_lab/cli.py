@@ -1,4 +1,4 @@
-"""`python -m demucs_lab doctor | fetch | export | separate | evaluate`: what a course needs."""
+"""`python -m demucs_lab doctor | fetch | export | separate | evaluate | train`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from demucs_lab import _cli_separation
+from demucs_lab import _cli_separation, _cli_training
 
 if TYPE_CHECKING:
     from demucs_lab.datasets import Track
@@ -76,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     export.set_defaults(run=_export)
 
     _cli_separation.add_commands(commands, _positive)
+    _cli_training.add_commands(commands, _positive)
     return parser
 
 

@@ -1,0 +1,132 @@
+"""`python -m demucs_lab train`: what a lesson's training cell does, from a shell."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from demucs_lab.datasets import Track
+    from demucs_lab.training import Config
+
+Positive = Callable[[type], Callable[[str], float]]
+
+
+def add_commands(commands: Any, positive: Positive) -> None:
+    """Give the command line its command."""
+    train = commands.add_parser("train", help="a model on songs with known stems")
+    train.add_argument(
+        "--preset", default="tiny-demucs", metavar="NAME",
+        help="a model and its settings, `--preset list` shows them (default: tiny-demucs)",
+    )  # fmt: skip
+    train.add_argument(
+        "--songs", default="labsongs", metavar="SONGS",
+        help="labsongs (the starter songs), labsongs-full, musdb18, or a folder of songs with "
+        "stems (default: labsongs)",
+    )  # fmt: skip
+    train.add_argument("--minutes", type=positive(float), metavar="N", help="the budget")
+    train.add_argument("--steps", type=positive(int), metavar="N", help="the budget, in steps")
+    train.add_argument(
+        "--folder", type=Path, metavar="DIR", help="for the run (default: runs/NAME)"
+    )
+    train.add_argument(
+        "--resume", type=Path, metavar="DIR", help="go on with the run in this folder"
+    )
+    train.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE",
+        help="change a setting, for example batch=8 or remix=false; may be repeated",
+    )  # fmt: skip
+    train.add_argument("--workers", type=int, metavar="N", help="processes that prepare excerpts")
+    train.add_argument(
+        "--processes", type=positive(int), metavar="N", help="that share the work, one per GPU"
+    )
+    train.add_argument("--tensorboard", action="store_true", help="write its files too")
+    train.add_argument("--cpu", action="store_true", help="leave a GPU alone")
+    train.set_defaults(run=run_train)
+
+
+def run_train(options: argparse.Namespace) -> int:
+    """Train or go on, then print held-out SDR beside the mixture's; 130 after Ctrl-C."""
+    from demucs_lab import training
+
+    if options.preset == "list":
+        for name, config in training.presets().items():
+            print(f"{name:22s} {config.model}, {config.budget()}, batch {config.batch}")
+        return 0
+    shared = {
+        "workers": options.workers, "tensorboard": options.tensorboard, "cpu": options.cpu,
+    }  # fmt: skip
+    if options.resume:
+        if options.minutes or options.steps or options.set or options.folder:
+            raise ValueError(
+                "--resume goes on with the settings of the run: leave --minutes, --steps, --set "
+                "and --folder out"
+            )
+        config, _ = training.settings(options.resume)
+        learned, held_out = _songs(options.songs, _rate(config))
+        result = training.resume(options.resume, learned, valid=held_out, **shared)
+    else:
+        changes = {"minutes": options.minutes, "steps": options.steps}
+        config = training.preset(options.preset).but(
+            **{k: v for k, v in changes.items() if v is not None}, **_changes(options.set)
+        )
+        learned, held_out = _songs(options.songs, _rate(config))
+        result = training.train(
+            config,
+            learned,
+            valid=held_out,
+            folder=options.folder,
+            processes=options.processes,
+            **shared,
+        )
+    if _is_main():
+        print(result)
+    return 130 if result.stopped == "interrupted" else 0
+
+
+def _changes(given: Sequence[str]) -> dict[str, Any]:
+    """Settings as typed: `batch=8`, `remix=false`, `clip=none`, `gain=[0.5,1]`.
+
+    >>> _changes(["batch=8", "remix=false", "clip=none", "loss=l2"])
+    {'batch': 8, 'remix': False, 'clip': None, 'loss': 'l2'}
+    """
+    import json
+
+    changes = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise ValueError(f"expected --set NAME=VALUE, got {text!r}")
+        try:
+            changes[name] = json.loads({"none": "null"}.get(value.lower(), value.lower()))
+        except json.JSONDecodeError:
+            changes[name] = value
+    return changes
+
+
+def _rate(config: Config) -> int:
+    from demucs_lab import models
+
+    return models.build(config.model, **config.model_options).samplerate
+
+
+def _songs(name: str, samplerate: int) -> tuple[Sequence[Track], Sequence[Track] | None]:
+    """Songs to learn from, and to be judged by; None: hold some of the first out."""
+    from demucs_lab.datasets import MUSDB18, LabSongs, StemsFolder
+
+    if name == "labsongs":
+        return LabSongs.starter("train"), LabSongs.starter("test")
+    if name == "labsongs-full":
+        return LabSongs("train", samplerate), LabSongs("valid", samplerate)
+    if name == "musdb18":
+        return MUSDB18(split="train"), MUSDB18(split="valid")
+    return StemsFolder(name), None
+
+
+def _is_main() -> bool:
+    """Whether this process is the one that prints, under `accelerate launch`."""
+    import os
+
+    return os.environ.get("RANK", "0") == "0"

@@ -1,0 +1,9 @@
+"""Training a model on songs with known stems: on a laptop, one GPU or many (lessons 06, 07, 12)."""
+
+from __future__ import annotations
+
+from demucs_lab.training import augment
+from demucs_lab.training.loop import Result, resume, settings, train
+from demucs_lab.training.presets import Config, preset, presets
+
+__all__ = ["Config", "Result", "augment", "preset", "presets", "resume", "settings", "train"]

@@ -1,0 +1,122 @@
+"""Where a training stands, on disk: tensors as safetensors, the rest as JSON, two kept.
+
+A checkpoint is `step-00000120.safetensors` (weights, their running mean, Adam's moments) and
+`step-00000120.json` (step, time, best score, what the tensors' file must hash to), each written
+beside and renamed, the JSON last: a checkpoint whose JSON is there is whole. Random numbers and the
+place in the data follow from the seed and the step, so the step is all there is to keep of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from demucs_lab._paths import atomic_path
+
+KEPT = 2
+
+
+def save_checkpoint(folder: Path, step: int, tensors: dict[str, Tensor], facts: Any) -> Path:
+    """Write a checkpoint, then remove all but the newest two.
+
+    Raises:
+        OSError: one sentence, if it cannot be written; those before it stay.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    path = folder / f"step-{step:08d}.safetensors"
+    whole = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    try:
+        with atomic_path(path) as beside:
+            save_file(whole, beside)
+        described = {"step": step, "sha256": _digest(path), **facts}
+        write_json(path.with_suffix(".json"), described)
+    except (OSError, SafetensorError) as error:
+        path.unlink(missing_ok=True)
+        raise OSError(
+            f"the checkpoint {path} could not be written ({error}): make room or check the folder"
+        ) from error
+    steps = sorted(folder.glob("step-*.json"))
+    for old in steps[:-KEPT]:
+        old.unlink(missing_ok=True)
+        old.with_suffix(".safetensors").unlink(missing_ok=True)
+    return path
+
+
+def load_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any], list[str]]:
+    """The newest checkpoint that is whole.
+
+    Returns:
+        Its tensors, its facts, and one sentence for each newer one that is damaged.
+
+    Raises:
+        FileNotFoundError: if there is none.
+        ValueError: if all are damaged; the message names the newest.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    complaints: list[str] = []
+    for described in sorted(folder.glob("step-*.json"), reverse=True):
+        path = described.with_suffix(".safetensors")
+        try:
+            facts = json.loads(described.read_text(encoding="utf-8"))
+            if _digest(path) != facts["sha256"]:
+                raise ValueError("its content has changed since it was written")
+            return load_file(path), facts, complaints
+        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+            complaints.append(f"the checkpoint {path} is damaged ({error})")
+    if complaints:
+        raise ValueError(f"{complaints[0]}, and there is none before it: start the training anew")
+    raise FileNotFoundError(f"there is no checkpoint in {folder}: start the training anew")
+
+
+def write_json(path: str | os.PathLike[str], value: Any) -> None:
+    """Write JSON, whole or not at all."""
+    with atomic_path(path) as beside:
+        beside.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+
+
+def optimizer_tensors(optimizer: Any) -> dict[str, Tensor]:
+    """What an optimizer remembers of each parameter, under flat names."""
+    return {
+        f"optimizer.{index}.{name}": torch.as_tensor(value)
+        for index, kept in optimizer.state_dict()["state"].items()
+        for name, value in kept.items()
+    }
+
+
+def restore_optimizer(optimizer: Any, tensors: dict[str, Tensor]) -> None:
+    """Give an optimizer its memory back."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        if name.startswith("optimizer."):
+            _, index, kept = name.split(".")
+            state.setdefault(int(index), {})[kept] = value
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def named(prefix: str, module: nn.Module) -> dict[str, Tensor]:
+    """The weights of a module, under names that begin with `prefix`."""
+    return {f"{prefix}.{name}": value for name, value in module.state_dict().items()}
+
+
+def restore(prefix: str, module: nn.Module, tensors: dict[str, Tensor]) -> None:
+    """Give a module the weights that `named` named."""
+    start = len(prefix) + 1
+    module.load_state_dict(
+        {name[start:]: value for name, value in tensors.items() if name.startswith(f"{prefix}.")}
+    )
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

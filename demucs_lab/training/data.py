@@ -1,0 +1,195 @@
+"""Random excerpts of songs, read from disk as they are needed (lessons 06 and 07).
+
+Everything about an excerpt (song, place, augmentation) follows from the seed and its number, not
+from what was drawn before. So any number of workers gives the same batches, several processes
+share the batches of one, and a run that stops at step k goes on with batch k + 1.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from demucs_lab.audio import SOURCES, resample
+from demucs_lab.training import augment
+
+if TYPE_CHECKING:
+    from demucs_lab.datasets import Track
+    from demucs_lab.training.presets import Config
+
+_BLOCK_SECONDS, _MOST_BLOCKS = 5.0, 24  # what the level of a long song is measured on
+
+
+@dataclass(frozen=True)
+class Heard:
+    """How a model hears: what an excerpt must become before it is shown to it."""
+
+    sources: tuple[str, ...]
+    channels: int
+    samplerate: int
+
+    @classmethod
+    def by(cls, model: Any) -> Heard:
+        """What this model hears.
+
+        Raises:
+            ValueError: if it separates what songs here have no stem of.
+        """
+        if unknown := [name for name in model.sources if name not in SOURCES]:
+            raise ValueError(
+                f"the model separates {unknown[0]!r}, but songs have the stems "
+                f"{', '.join(SOURCES)}: build it with sources among these"
+            )
+        return cls(tuple(model.sources), model.audio_channels, model.samplerate)
+
+
+def level(track: Track) -> tuple[float, float]:
+    """Mean and deviation of the mono mixture of a song, as `separate` normalises it.
+
+    Songs of more than two minutes are measured on 24 parts of five seconds, evenly spread.
+    """
+    blocks = min(_MOST_BLOCKS, max(1, round(track.duration / _BLOCK_SECONDS)))
+    size = min(-(-track.frames // blocks), round(2 * _BLOCK_SECONDS * track.samplerate))
+    samples = total = squares = 0.0
+    for start in np.linspace(0, track.frames - size, blocks).round().astype(int):
+        mono = _mixture(track, int(start), size).mean(0).double()
+        samples += len(mono)
+        total += float(mono.sum())
+        squares += float(mono.square().sum())
+    mean = total / samples
+    return mean, max(0.0, squares / samples - mean**2) ** 0.5
+
+
+def _mixture(track: Track, start: int, frames: int) -> Tensor:
+    stems = [track.load(source, track.start + start, frames) for source in SOURCES]
+    return torch.stack(stems).sum(0)
+
+
+class Excerpts(Dataset[Tensor]):
+    """Number k is always the same group of excerpts, `[group, S, C, T]`, normalised and augmented.
+
+    A song is drawn in proportion to its length, then a place in it. Songs shorter than a segment
+    are followed by silence. A group is what `remix` exchanges stems within.
+
+    Args:
+        tracks: any songs; those of another rate than the model's are resampled.
+        levels: mean and deviation of each, see `level`.
+        heard: how the model hears.
+        config: segment, seed, and which augmentations.
+        group: excerpts that are drawn together.
+    """
+
+    def __init__(
+        self,
+        tracks: Sequence[Track],
+        levels: Sequence[tuple[float, float]],
+        heard: Heard,
+        config: Config,
+        group: int,
+    ) -> None:
+        self.tracks, self.levels = list(tracks), [tuple(pair) for pair in levels]
+        self.heard, self.config, self.group = heard, config, group
+        self.frames = round(config.segment * heard.samplerate)
+        durations = np.array([track.duration for track in self.tracks])
+        self.shares = durations / durations.sum()
+
+    def __getitem__(self, number: int) -> Tensor:
+        words = np.random.SeedSequence([self.config.seed, number]).generate_state(2)
+        draw = np.random.default_rng([self.config.seed, number])
+        generator = torch.Generator().manual_seed(int(words[0]) << 31 ^ int(words[1]))
+        stems = torch.stack([self.excerpt(draw) for _ in range(self.group)])
+        return augmented(stems, generator, self.config, self.frames)
+
+    def excerpt(self, draw: np.random.Generator) -> Tensor:
+        """A random place of a random song, `[S, C, T]`, of mixture mean 0 and deviation 1."""
+        index = int(draw.choice(len(self.tracks), p=self.shares))
+        track, (mean, deviation) = self.tracks[index], self.levels[index]
+        longer = augment.STRETCHED if self.config.pitch_tempo else 1.0
+        wanted = round(self.frames * longer) + 1
+        frames = -(-wanted * track.samplerate // self.heard.samplerate)
+        start = int(draw.integers(max(1, track.frames - frames + 1)))
+        read = min(frames, track.frames)
+        stems = torch.stack(
+            [track.load(source, track.start + start, read) for source in self.heard.sources]
+        )
+        stems = self._channels(stems) - mean / len(self.heard.sources)
+        stems = resample(stems / (deviation + 1e-8), track.samplerate, self.heard.samplerate)
+        wanted = wanted if self.config.pitch_tempo else self.frames
+        return torch.nn.functional.pad(stems, (0, max(0, wanted - stems.shape[-1])))[..., :wanted]
+
+    def _channels(self, stems: Tensor) -> Tensor:
+        if stems.shape[1] == self.heard.channels:
+            return stems
+        return stems.mean(1, keepdim=True).expand(-1, self.heard.channels, -1)
+
+
+def augmented(stems: Tensor, generator: Generator, config: Config, frames: int) -> Tensor:
+    """`[B, S, C, frames]` after the augmentations that the config switches on."""
+    if config.pitch_tempo:
+        stems = augment.random_pitch_and_tempo(stems, generator, config.pitch_tempo, frames)
+    if config.remix:
+        stems = augment.remix(stems, generator)
+    if config.channel_swap:
+        stems = augment.channel_swap(stems, generator)
+    if config.sign_flip:
+        stems = augment.sign_flip(stems, generator)
+    if config.gain:
+        stems = augment.random_gain(stems, generator, *config.gain)
+    if config.source_dropout:
+        stems = augment.source_dropout(stems, generator, config.source_dropout)
+    return stems[..., :frames]
+
+
+def batches(
+    excerpts: Excerpts, batch: int, first: int = 0, rank: int = 0, world: int = 1, workers: int = 0
+) -> Iterator[Tensor]:
+    """Batches `[batch, S, C, T]` from number `first` on, without end.
+
+    Of the `world * batch` excerpts of each step, process `rank` takes its own; together they hear
+    what one process with the larger batch hears.
+    """
+    groups = batch // excerpts.group
+    order = (
+        (step * world + rank) * groups + place for step in count(first) for place in range(groups)
+    )
+    loader = DataLoader(
+        excerpts,
+        batch_size=groups,
+        sampler=_Order(order),
+        collate_fn=torch.cat,
+        num_workers=workers,
+        generator=Generator(),  # not the caller's
+        worker_init_fn=_quiet if workers else None,
+        pin_memory=torch.cuda.is_available(),
+    )
+    return iter(loader)
+
+
+class _Order(torch.utils.data.Sampler[int]):
+    """Numbers in the order given, as a `DataLoader` wants them."""
+
+    def __init__(self, numbers: Iterator[int]) -> None:
+        self.numbers = numbers
+
+    def __iter__(self) -> Iterator[int]:
+        return self.numbers
+
+
+def _quiet(worker: int) -> None:
+    """Ctrl-C is for the process that trains; a worker computes with one thread."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
+
+
+def group_size(config: Config) -> int:
+    """Excerpts that are drawn and remixed together: 4, or what the batch allows."""
+    size = min(config.remix_group, config.batch)
+    return size if config.batch % size == 0 else config.batch

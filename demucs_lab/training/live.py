@@ -1,0 +1,127 @@
+"""What a training shows while it runs: a bar with the time left, and a figure in a notebook."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from demucs_lab.training.record import in_notebook
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from matplotlib.figure import Figure
+
+_BAR = "{desc} {percentage:3.0f}%|{bar}| {elapsed} gone, {remaining} left{postfix}"
+_REDRAW_SECONDS = 3.0
+_SMOOTH = 20  # steps
+
+
+class Display:
+    """The bar, the figure and the TensorBoard files of one training, each if it is wanted.
+
+    Args:
+        name: of the run.
+        progress: show the bar.
+        figure: show the figure; None: in a notebook with a bar.
+        tensorboard: folder of TensorBoard's files; None: write none.
+
+    Raises:
+        ModuleNotFoundError: if TensorBoard is wanted and missing.
+    """
+
+    def __init__(
+        self, name: str, progress: bool, figure: bool | None, tensorboard: Path | None
+    ) -> None:
+        from tqdm.auto import tqdm
+
+        self.writer = _summary_writer(tensorboard) if tensorboard else None
+        self.bar = tqdm(
+            desc=name, total=1.0, disable=not progress, file=sys.stdout, bar_format=_BAR
+        )
+        self.figure = progress and in_notebook() if figure is None else figure
+        self._handle: Any = None
+        self._drawn = 0.0
+
+    def step(self, line: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> None:
+        """Show a line of the metrics."""
+        self.bar.update(max(0.0, min(1.0, line["progress"]) - self.bar.n))
+        if "sdr" in line:
+            self.bar.set_postfix_str(f"SDR {line['mean']:.2f} dB", refresh=False)
+        if self.writer:
+            values = {f"sdr/{k}": v for k, v in line.get("sdr", {}).items()}
+            for name in ("loss", "learning_rate", "mean"):
+                if name in line:
+                    values[name] = line[name]
+            for name, value in values.items():
+                self.writer.add_scalar(name, value, line["step"])
+        if self.figure and time.monotonic() - self._drawn > _REDRAW_SECONDS:
+            self._draw(history)
+
+    def close(self, history: Sequence[Mapping[str, Any]]) -> None:
+        """The last state of the figure; the bar stays."""
+        if self.figure and history:
+            self._draw(history)
+        self.bar.close()
+        if self.writer:
+            self.writer.close()
+
+    def _draw(self, history: Sequence[Mapping[str, Any]]) -> None:
+        from IPython.display import display
+
+        figure, _ = draw(history)
+        if self._handle is None:
+            self._handle = display(figure, display_id=True)
+        elif self._handle:
+            self._handle.update(figure)
+        self._drawn = time.monotonic()
+
+
+def draw(history: Sequence[Mapping[str, Any]]) -> tuple[Figure, str]:
+    """Loss by step beside SDR by step, and one sentence that says what is seen."""
+    import matplotlib.pyplot as plt
+
+    from demucs_lab.plots import SOURCE_COLORS, new_figure
+
+    figure, axes = new_figure(1, 2)
+    left, right = axes[0]
+    losses = [(line["step"], line["loss"]) for line in history if "loss" in line]
+    reading = "no step has been done yet."
+    if losses:
+        steps, values = zip(*losses, strict=True)
+        left.plot(steps, values, color="#999999", linewidth=0.8, alpha=0.6)
+        smooth = [
+            sum(values[max(0, i - _SMOOTH + 1) : i + 1]) / min(i + 1, _SMOOTH)
+            for i in range(len(values))
+        ]
+        left.plot(steps, smooth, color="#0072B2", label=f"mean of {_SMOOTH}")
+        left.legend()
+        reading = f"the loss went from {smooth[0]:.3f} to {smooth[-1]:.3f} in {steps[-1]} steps"
+    left.set(xlabel="step", ylabel="loss")
+    scores = [line for line in history if "sdr" in line]
+    for name in scores[0]["sdr"] if scores else ():
+        right.plot(
+            [line["step"] for line in scores],
+            [line["sdr"][name] for line in scores],
+            marker="o", markersize=3, label=name, color=SOURCE_COLORS.get(name),
+        )  # fmt: skip
+    if scores:
+        right.legend()
+        last = ", ".join(f"{name} {value:.1f}" for name, value in scores[-1]["sdr"].items())
+        reading += f"; held-out songs now score {last} dB."
+    right.set(xlabel="step", ylabel="SDR of held-out songs, dB")
+    plt.close(figure)
+    return figure, reading
+
+
+def _summary_writer(folder: Path) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise ModuleNotFoundError(
+            "TensorBoard files need the package tensorboard: install it with "
+            "`pip install tensorboard`, or train with tensorboard=False"
+        ) from error
+    return SummaryWriter(str(folder))

@@ -1,0 +1,287 @@
+"""One training loop, the same on a CPU, one GPU or many (lessons 06, 07 and 12).
+
+`train` in a notebook or a script, `python -m demucs_lab train` in a shell; either under
+`accelerate launch`, or with `processes=2`, trains with several. `resume` goes on after a crash.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from demucs_lab.training import data
+from demucs_lab.training.live import Display, draw
+from demucs_lab.training.presets import Config, preset
+from demucs_lab.training.record import RunFolder, Scores
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from demucs_lab.datasets import Track
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What a training gives.
+
+    Attributes:
+        model: with the best weights, ready to separate.
+        best: its scores on held-out songs; None if it stopped before the first were made.
+        history: the lines of the metrics, in order.
+        folder: of the run.
+        stopped: "budget", "patience" or "interrupted".
+        steps: done in all.
+    """
+
+    model: Any
+    best: Scores | None
+    history: list[dict[str, Any]]
+    folder: Path
+    stopped: str
+    steps: int
+
+    def plot(self) -> Figure:
+        """Loss and held-out SDR over the steps, with a sentence that says what it shows."""
+        from demucs_lab.plots import finish
+
+        return finish(*draw(self.history))
+
+    def __str__(self) -> str:
+        why = {
+            "budget": "its budget is spent",
+            "patience": "held-out songs got no better",
+            "interrupted": "it was interrupted; resume goes on",
+        }
+        lines = [f"Stopped after {self.steps} steps: {why[self.stopped]}."]
+        lines += [str(self.best) if self.best else "No held-out song was scored yet."]
+        return "\n".join([*lines, f"The best model is {self.folder / 'model.safetensors'}"])
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> Result:
+        """Read the folder of a run, also of one that was killed.
+
+        Raises:
+            FileNotFoundError: if it holds no run, or one that had no model yet.
+        """
+        from demucs_lab import models
+        from demucs_lab.training.run import scores_of
+
+        record = RunFolder(folder)
+        history = record.history()
+        best = max((x for x in history if "sdr" in x), key=lambda x: x["mean"], default=None)
+        ends = [line["stopped"] for line in history if "stopped" in line]
+        return cls(
+            model=models.load(record.model),
+            best=scores_of(best) if best else None,
+            history=history,
+            folder=record.path,
+            stopped=ends[-1] if ends else "interrupted",
+            steps=history[-1]["step"] if history else 0,
+        )
+
+
+def train(
+    preset_or_config: str | Config,
+    tracks: Sequence[Track],
+    minutes: float | None = None,
+    *,
+    valid: Sequence[Track] | None = None,
+    folder: str | os.PathLike[str] | None = None,
+    model: str | nn.Module | None = None,
+    workers: int | None = None,
+    processes: int | None = None,
+    progress: bool = True,
+    figure: bool | None = None,
+    tensorboard: bool = False,
+    cpu: bool = False,
+    **changes: Any,
+) -> Result:
+    """Train a model on songs with known stems (lesson 06).
+
+    Ctrl-C, or Kernel → Interrupt, ends it and keeps the best model. The same seed gives the same
+    weights, bit for bit on one machine's CPU, if the budget is in steps.
+
+    Args:
+        preset_or_config: a name of `presets()`, or settings of your own.
+        tracks: songs to learn from; nothing but the excerpts at hand is held in memory.
+        minutes: the budget; `steps=1000` gives it in steps. None: the preset's.
+        valid: songs to be judged by; None: every eighth of `tracks`, which is then not learned.
+        folder: for the run; None: `runs/NAME`.
+        model: to start from, for example a pretrained one; a name of `models.BUILDERS`, or None
+            for the preset's: random weights.
+        workers: processes that prepare excerpts; None: none on a CPU, else up to 8.
+        processes: copies of the model that share the work, one per GPU; None: as launched.
+        progress: show a bar, and in a notebook a figure.
+        figure: show the figure; None: in a notebook.
+        tensorboard: write files for TensorBoard into the folder too.
+        cpu: leave a GPU alone.
+        changes: of the settings, by their names in `Config`: `remix=False`, `batch=8` …
+
+    Raises:
+        ValueError: if a setting makes no sense, or there are too few songs.
+        FloatingPointError: if the loss is no number any more; the best model is kept.
+        OSError: if the folder cannot be written at the start.
+    """
+    config = preset(preset_or_config) if isinstance(preset_or_config, str) else preset_or_config
+    if isinstance(model, str):
+        changes["model"], model = model, None
+    config = config.but(**({} if minutes is None else {"minutes": minutes}), **changes)
+    options = Options(valid, workers, progress, figure, tensorboard, cpu)
+    if processes and processes > 1 and "WORLD_SIZE" not in os.environ:
+        return _launch(processes, config, tracks, folder, model, options)
+    return _start(config, tracks, folder, model, options)
+
+
+def resume(
+    folder: str | os.PathLike[str],
+    tracks: Sequence[Track],
+    *,
+    valid: Sequence[Track] | None = None,
+    model: nn.Module | None = None,
+    workers: int | None = None,
+    progress: bool = True,
+    figure: bool | None = None,
+    tensorboard: bool = False,
+    cpu: bool = False,
+) -> Result:
+    """Go on with a training that was interrupted or killed, from its last whole checkpoint.
+
+    With a budget in steps it reaches the weights of an unbroken run, bit for bit on a CPU.
+
+    Args:
+        folder: of the run; its settings hold.
+        tracks, valid: the same songs as before; the other arguments as for `train`.
+        model: needed only if the run began with a class of your own.
+
+    Raises:
+        FileNotFoundError, ValueError: if there is no run, no whole checkpoint, or the songs differ.
+    """
+    from demucs_lab.training.run import Run
+
+    record = RunFolder(folder)
+    config, architecture = record.settings
+    network = model or _rebuilt(architecture)
+    options = Options(valid, workers, progress, figure, tensorboard, cpu)
+    learned, held_out = _split(tracks, valid)
+    with torch.random.fork_rng(devices=[]):
+        run = Run(config, network, learned, held_out, record, options)
+        run.load()
+        return run.go()
+
+
+def settings(folder: str | os.PathLike[str]) -> tuple[Config, Any]:
+    """The settings of a run, and the class and arguments of its model.
+
+    Raises:
+        FileNotFoundError: if the folder holds no run.
+    """
+    return RunFolder(folder).settings
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What changes how a training runs, not what it learns; see `train`."""
+
+    valid: Sequence[Track] | None = None
+    workers: int | None = None
+    progress: bool = True
+    figure: bool | None = None
+    tensorboard: bool = False
+    cpu: bool = False
+
+    def display(self, name: str, folder: Path, main: bool) -> Display:
+        """What this process shows: only the main one shows anything."""
+        board = folder / "tensorboard" if self.tensorboard and main else None
+        figure = self.figure if main else False
+        return Display(name, self.progress and main, figure, board)
+
+
+def _start(
+    config: Config,
+    tracks: Sequence[Track],
+    folder: str | os.PathLike[str] | None,
+    model: Any,
+    options: Options,
+) -> Result:
+    from demucs_lab import models
+    from demucs_lab.training.run import Run, as_main_decides
+
+    learned, held_out = _split(tracks, options.valid)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        network = model or models.build(config.model, **config.model_options)
+        data.Heard.by(network)  # a model that no song fits is refused before a folder is made
+        made = as_main_decides(
+            lambda: str(RunFolder.create(folder, config, _architecture(network)).path), options.cpu
+        )
+        run = Run(config, network, learned, held_out, RunFolder(made), options)
+        run.begin()
+        return run.go()
+
+
+def _split(
+    tracks: Sequence[Track], valid: Sequence[Track] | None
+) -> tuple[list[Track], list[Track]]:
+    songs = [tracks[i] for i in range(len(tracks))]
+    if valid is not None:
+        if not songs or not len(valid):
+            raise ValueError("a training needs one song to learn from and one to be judged by")
+        return songs, [valid[i] for i in range(len(valid))]
+    if len(songs) < 2:
+        raise ValueError(
+            f"expected two songs or more, so that one can be held out, got {len(songs)}: add songs "
+            f"or give valid="
+        )
+    held_out = songs[:: max(2, min(8, len(songs)))]
+    kept = [song for i, song in enumerate(songs) if i % max(2, min(8, len(songs)))]
+    return kept, held_out
+
+
+def _architecture(model: Any) -> dict[str, Any] | None:
+    from demucs_lab.models import SeparationModel
+
+    if not isinstance(model, SeparationModel):
+        return None
+    return {"class": type(model).__name__, "config": model.config()}
+
+
+def _rebuilt(architecture: dict[str, Any] | None) -> Any:
+    from demucs_lab.models import MODELS
+
+    classes = {cls.__name__: cls for cls in MODELS.values()}
+    if architecture is None or architecture["class"] not in classes:
+        raise ValueError(
+            "this run began with a class of its own: give the model, resume(…, model=)"
+        )
+    return classes[architecture["class"]](**architecture["config"])
+
+
+def _launch(
+    processes: int,
+    config: Config,
+    tracks: Sequence[Track],
+    folder: str | os.PathLike[str] | None,
+    model: Any,
+    options: Options,
+) -> Result:
+    """Let accelerate start the processes, as its `notebook_launcher` does from a notebook too."""
+    import socket
+
+    from demucs_lab.training.run import need_accelerate
+
+    need_accelerate()
+    from accelerate import notebook_launcher
+
+    made = folder or RunFolder.free(config.name)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    arguments = (config, tracks, made, model, options)
+    notebook_launcher(_start, arguments, num_processes=processes, use_port=str(port))
+    return Result.load(made)

@@ -1,0 +1,225 @@
+"""The folder of a run: what was trained, with what, how it went, and a card that says so."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import platform
+import subprocess
+import sys
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from demucs_lab._tables import text_table
+from demucs_lab.training.checkpoint import write_json
+from demucs_lab.training.presets import Config
+
+
+class RunFolder:
+    """`config.json`, `environment.json`, `metrics.jsonl`, `model_card.md`, `model.safetensors`.
+
+    Args:
+        path: the folder; `checkpoints` in it holds what `resume` needs.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.checkpoints = self.path / "checkpoints"
+        self.model = self.path / "model.safetensors"
+        self._metrics = self.path / "metrics.jsonl"
+
+    @classmethod
+    def create(
+        cls, path: str | os.PathLike[str] | None, config: Config, architecture: Any
+    ) -> RunFolder:
+        """A new folder; None: `runs/NAME`, with a number if that is taken.
+
+        Raises:
+            FileExistsError: if the folder holds a run already.
+        """
+        run = cls(cls.free(config.name) if path is None else path)
+        if (run.path / "config.json").exists():
+            raise FileExistsError(
+                f"{run.path} holds a training already: resume it, or choose another folder"
+            )
+        run.checkpoints.mkdir(parents=True, exist_ok=True)
+        write_json(run.path / "environment.json", environment())
+        settings = {**dataclasses.asdict(config), "architecture": architecture}
+        write_json(run.path / "config.json", settings)
+        return run
+
+    @staticmethod
+    def free(name: str) -> Path:
+        """`runs/NAME`, or with a number after it where that exists."""
+        numbered = (Path("runs", name + f"-{n}" * (n > 1)) for n in range(1, 100_000))
+        return next(folder for folder in numbered if not folder.exists())
+
+    @property
+    def settings(self) -> tuple[Config, Any]:
+        """The config, and the architecture of the model.
+
+        Raises:
+            FileNotFoundError: if this is no folder of a run.
+        """
+        path = self.path / "config.json"
+        if not path.is_file():
+            raise FileNotFoundError(f"{self.path} holds no training (it has no config.json)")
+        settings = json.loads(path.read_text(encoding="utf-8"))
+        architecture = settings.pop("architecture")
+        return Config(**settings), architecture
+
+    def log(self, line: Mapping[str, Any]) -> None:
+        """Add a line to the metrics; a full disk costs the line, not the training."""
+        try:
+            with self._metrics.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+        except OSError as error:
+            warnings.warn(f"{self._metrics} could not be written ({error})", stacklevel=2)
+
+    def history(self, until: float = math.inf) -> list[dict[str, Any]]:
+        """The metrics up to a step; half a line at the end is what a crash left, and dropped."""
+        if not self._metrics.exists():
+            return []
+        lines = []
+        for text in self._metrics.read_text(encoding="utf-8").splitlines():
+            try:
+                line = json.loads(text)
+            except json.JSONDecodeError:
+                continue
+            if line["step"] <= until:
+                lines.append(line)
+        return lines
+
+    def rewind(self, step: int) -> list[dict[str, Any]]:
+        """Forget the metrics after a step, which will be done again."""
+        from demucs_lab._paths import atomic_path
+
+        kept = self.history(step)
+        with atomic_path(self._metrics) as beside:
+            beside.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+        return kept
+
+    def write_card(self, described: str, songs: Sequence[str], scores: Scores | None) -> None:
+        """Say in Markdown what the model is, how it was trained and how good it is."""
+        config, _ = self.settings
+        surroundings = json.loads((self.path / "environment.json").read_text(encoding="utf-8"))
+        settings = "\n".join(f"- {k}: {v}" for k, v in dataclasses.asdict(config).items())
+        facts = "\n".join(f"- {k}: {v}" for k, v in surroundings.items())
+        table = f"```\n{scores}\n```" if scores else "Not scored yet."
+        text = f"""# {config.name}
+
+{described}
+
+Trained with demucs-lab on {len(songs)} songs, with a budget of {config.budget()}. Load it with
+`demucs_lab.models.load("model.safetensors")` and separate with `demucs_lab.separate`.
+
+## Score on held-out songs
+
+{table}
+
+SDR is 10 log₁₀ of the energy of a source over that of the error, over a whole song, then the mean
+over songs. The mixture itself, taken for each source, is what to beat.
+
+## Settings
+
+{settings}
+
+## Where it was trained
+
+{facts}
+
+## Songs
+
+{", ".join(songs)}
+
+## Limits
+
+It separates what sounds like the songs above. On other music expect less, and listen.
+"""
+        from demucs_lab._paths import atomic_path
+
+        with atomic_path(self.path / "model_card.md") as beside:
+            beside.write_text(text, encoding="utf-8")
+
+
+@dataclasses.dataclass(frozen=True)
+class Scores:
+    """SDR in dB of each source, mean over held-out songs; `mixture` is the mixture's own."""
+
+    sources: tuple[str, ...]
+    model: tuple[float, ...]
+    mixture: tuple[float, ...]
+    songs: int
+
+    @property
+    def mean(self) -> float:
+        """Over the sources that play somewhere."""
+        return _mean(self.model)
+
+    def __str__(self) -> str:
+        gains = [a - b for a, b in zip(self.model, self.mixture, strict=True)]
+        rows = [
+            [label, *values, _mean(values)]
+            for label, values in (
+                ("this model", self.model), ("the mixture", self.mixture), ("gain", gains),
+            )
+        ]  # fmt: skip
+        table = text_table(["SDR, dB", *self.sources, "mean"], rows)
+        worse = [name for name, gain in zip(self.sources, gains, strict=True) if not gain > 0]
+        verdict = f"not yet on {', '.join(worse)}" if worse else "on every source"
+        songs = f"{self.songs} held-out song{'s' * (self.songs != 1)}"
+        return f"{table}\nIt beats the mixture {verdict} ({songs})."
+
+
+def environment() -> dict[str, Any]:
+    """Versions, machine and git revision, so that a run can be repeated."""
+    import numpy
+    import torch
+
+    import demucs_lab
+
+    return {
+        "demucs_lab": demucs_lab.__version__,
+        "git": _revision(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": numpy.__version__,
+        "system": f"{platform.system()} {platform.machine()}",
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _revision() -> str | None:
+    from demucs_lab._paths import checkout
+
+    if (root := checkout()) is None:
+        return None
+
+    def git(*words: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(root), *words], capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + " with changes" * bool(
+            git("status", "--porcelain", "--untracked-files=no")
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def in_notebook() -> bool:
+    """Whether the code runs in a Jupyter kernel, where a figure can be redrawn."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return getattr(shell, "kernel", None) is not None
+
+
+def _mean(values: Sequence[float]) -> float:
+    known = [value for value in values if math.isfinite(value)]
+    return sum(known) / len(known) if known else math.nan

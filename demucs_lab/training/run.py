@@ -1,0 +1,421 @@
+"""The steps of a training: what `train` and `resume` set going."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from demucs_lab import models
+from demucs_lab.losses import LOSSES
+from demucs_lab.metrics import sdr
+from demucs_lab.separation import separate
+from demucs_lab.training import checkpoint, data
+from demucs_lab.training.optimization import RunningMean, schedule
+from demucs_lab.training.presets import Config
+from demucs_lab.training.record import RunFolder, Scores
+
+if TYPE_CHECKING:
+    from demucs_lab.datasets import Track
+    from demucs_lab.training.loop import Options, Result
+
+T = TypeVar("T")
+_LOOK_EVERY = 10  # steps between two looks at the loss on a GPU, where each look waits for it
+
+
+@dataclasses.dataclass
+class Progress:
+    """Where a run stands; with the tensors, all that a checkpoint holds."""
+
+    step: int = 0
+    elapsed: float = 0.0
+    validations: int = 0
+    best: float = -math.inf
+    since_best: int = 0
+    best_step: int = -1
+
+
+class Run:
+    """One training, from its first step to its last or its interruption.
+
+    Args:
+        config: what is trained, and how.
+        model: with the weights to start from.
+        tracks, valid: songs to learn from, and to be judged by.
+        record: the folder of the run.
+        options: what changes nothing about the result.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        model: Any,
+        tracks: Sequence[Track],
+        valid: Sequence[Track],
+        record: RunFolder,
+        options: Options,
+    ) -> None:
+        self.accelerator = new_accelerator(options.cpu, config.precision)
+        self.config, self.record, self.options = config, record, options
+        self.tracks, self.valid = tracks, valid
+        self.at = Progress()
+        self.history: list[dict[str, Any]] = []
+        self.levels: list[tuple[float, float]] = []
+        self.loss = LOSSES[config.loss]
+        self.described = repr(model)
+        self.heard = data.Heard.by(model)
+        model = model.train().to(self.accelerator.device)
+        self.network = model
+        self.mean = RunningMean(model, config.ema)
+        optimizer = torch.optim.AdamW(  # with no decay it is Adam
+            model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        )
+        self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
+        self._unread: list[Tensor] = []
+        self._whole = True
+        self._saved_at, self._saved_step = 0.0, 0
+        self._began = time.monotonic()
+
+    # --- beginnings
+
+    def begin(self) -> None:
+        """Measure the level of each song and write checkpoint 0: a full disk shows at once."""
+        self.levels = self._everyone([data.level(track) for track in self._mine(self.tracks)])
+        if self.main:
+            self._write_checkpoint()
+
+    def load(self) -> None:
+        """Take the state from the newest whole checkpoint.
+
+        Raises:
+            FileNotFoundError, ValueError: if there is none, or the songs are not those of the run.
+        """
+        tensors, facts, complaints = checkpoint.load_checkpoint(self.record.checkpoints)
+        for complaint in complaints:
+            warnings.warn(f"{complaint}: going on from step {facts['step']}", stacklevel=3)
+        songs = [track.name for track in self.tracks]
+        if songs != facts["songs"]:
+            raise ValueError(
+                f"{self.record.path} was trained on {len(facts['songs'])} songs, from "
+                f"{facts['songs'][0]!r} on: resume it with these, not with {len(songs)} others"
+            )
+        checkpoint.restore("model", self.network, tensors)
+        checkpoint.restore("mean", self.mean.model, tensors)
+        checkpoint.restore_optimizer(self.optimizer, tensors)
+        if self.accelerator.scaler is not None and facts["scaler"]:
+            self.accelerator.scaler.load_state_dict(facts["scaler"])
+        self.at = Progress(**facts["progress"])
+        self.levels = [tuple(pair) for pair in facts["levels"]]
+        self.history = self.record.history(self.at.step)
+        if self.main:
+            self.record.rewind(self.at.step)
+
+    # --- the loop
+
+    def go(self) -> Result:
+        """Train until the budget is spent, nothing gets better, or somebody interrupts."""
+        config, world = self.config, self.accelerator
+        excerpts = data.Excerpts(
+            self.tracks, self.levels, self.heard, config, data.group_size(config)
+        )
+        stream = data.batches(
+            excerpts, config.batch, self.at.step, world.process_index, world.num_processes,
+            self._workers(),
+        )  # fmt: skip
+        self.display = self.options.display(config.name, self.record.path, self.main)
+        self._began = time.monotonic() - self.at.elapsed
+        self._saved_at, self._saved_step = time.monotonic(), self.at.step
+        stopped = "budget"
+        try:
+            while (done := self._done()) < 1:
+                self._step(next(stream), done)
+                self._log_losses(self._done())
+                if self._due():
+                    self._validate()
+                    if config.patience and self.at.since_best >= config.patience:
+                        stopped = "patience"
+                        break
+                self._checkpoint_if_due()
+            self._log_losses(1.0, now=True)
+            if self.at.validations < config.validations and stopped == "budget":
+                self._validate()
+            if self.main:
+                self._try_checkpoint()
+        except KeyboardInterrupt:
+            stopped = "interrupted"
+            if self.main and self._whole:
+                self._try_checkpoint()
+        finally:
+            self.display.close(self.history)
+            del stream
+        return self._finish(stopped)
+
+    def _step(self, stems: Tensor, done: float) -> None:
+        config, at = self.config, self.at
+        torch.manual_seed(_number(config.seed, at.step, self.accelerator.process_index))
+        rate = config.learning_rate * schedule(at.step, done, config.warmup, config.cosine)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        stems = stems.to(self.accelerator.device, non_blocking=True)
+        with self.accelerator.autocast():
+            estimates = self.model(stems.sum(1))  # the mixture of what the augmentation made
+        loss = self.loss(estimates.float(), stems)
+        self.optimizer.zero_grad()
+        self.accelerator.backward(loss)
+        if config.clip:
+            self.accelerator.clip_grad_norm_(self.model.parameters(), config.clip)
+        self._unread.append(loss.detach())
+        self._whole = False  # an interrupt from here on would leave half a step
+        self.optimizer.step()
+        at.step += 1
+        self.mean.update(self.network, at.step)
+        at.elapsed = time.monotonic() - self._began
+        self._whole = True
+
+    def _done(self) -> float:
+        """The share of the budget that is spent, the same for all processes."""
+        if self.config.steps:
+            return self.at.step / self.config.steps
+        spent = (time.monotonic() - self._began) / (60 * (self.config.minutes or 0))
+        if self.accelerator.num_processes > 1:
+            spent = self._from_main(spent)
+        return spent
+
+    def _log_losses(self, done: float, now: bool = False) -> None:
+        """Look at the losses of the last steps; stop if one of them is no number."""
+        often = 1 if self.accelerator.device.type == "cpu" else _LOOK_EVERY
+        if not self._unread or not (now or len(self._unread) >= often):
+            return
+        losses = self.accelerator.reduce(torch.stack(self._unread), "mean").tolist()
+        self._unread = []
+        if not all(map(math.isfinite, losses)):
+            raise FloatingPointError(self._no_number())
+        line = {
+            "step": self.at.step,
+            "progress": min(1.0, done),
+            "elapsed": round(self.at.elapsed, 3),
+            "loss": sum(losses) / len(losses),
+            "learning_rate": self.optimizer.param_groups[0]["lr"],
+        }
+        self._log(line)
+
+    def _no_number(self) -> str:
+        kept = (
+            f"the best model, of step {self.at.best_step}, is {self.record.model}"
+            if self.at.best_step >= 0
+            else f"the last good checkpoint is in {self.record.checkpoints}"
+        )
+        return (
+            f"the loss is no number any more at step {self.at.step}: lower the learning rate (it "
+            f"was {self.optimizer.param_groups[0]['lr']:.1e}) or clip gradients, and look for NaN "
+            f"in the songs; {kept}"
+        )
+
+    # --- judging
+
+    def _due(self) -> bool:
+        return math.floor(self._done() * self.config.validations) > self.at.validations
+
+    def _validate(self) -> None:
+        """Separate the held-out songs with the mean weights; keep them if they are the best."""
+        self._log_losses(self._done(), now=True)
+        network = self.mean.model if self.config.ema else self.network
+        mine = [self._scored(network, track) for track in self._mine(self.valid)]
+        self.network.train()
+        table = torch.tensor(self._everyone(mine), dtype=torch.float64)  # [songs, 2, S]
+        means = table.nanmean(0).tolist()
+        at = self.at
+        done = self._done()
+        at.validations = max(at.validations + 1, math.floor(done * self.config.validations))
+        scores = Scores(
+            self.heard.sources, tuple(means[0]), tuple(means[1]), len(table)
+        )  # fmt: skip
+        at.since_best += 1
+        if better := scores.mean > at.best:
+            at.best, at.best_step, at.since_best = scores.mean, at.step, 0
+        self._log(
+            {
+                "step": at.step,
+                "progress": min(1.0, done),
+                "elapsed": round(time.monotonic() - self._began, 3),
+                "sdr": dict(zip(scores.sources, scores.model, strict=True)),
+                "mixture": dict(zip(scores.sources, scores.mixture, strict=True)),
+                "mean": scores.mean,
+                "songs": scores.songs,
+                "best": better,
+            }
+        )
+        if better and self.main:
+            self._keep(network)
+
+    def _scored(self, network: Any, track: Track) -> list[list[float]]:
+        song = dataclasses.replace(track)  # its stems are let go with it
+        stems = torch.stack([song.sources[name] for name in self.heard.sources])
+        estimates = separate(network, song.mixture, song.samplerate, progress=False)
+        scores = torch.stack([sdr(stems, estimates), sdr(stems, song.mixture.expand_as(stems))])
+        silent = stems.abs().amax((1, 2)) == 0
+        return scores.masked_fill(silent, torch.nan).tolist()
+
+    def _keep(self, network: Any) -> None:
+        try:
+            models.save(network, self.record.model)
+            scores = best_scores(self.history)
+            self.record.write_card(self.described, [t.name for t in self.tracks], scores)
+        except Exception as error:  # safetensors has errors of its own for a full disk
+            warnings.warn(
+                f"the best model could not be written to {self.record.model} ({error})",
+                stacklevel=2,
+            )
+
+    # --- keeping
+
+    def _checkpoint_if_due(self) -> None:
+        """Only with every loss looked at: weights that gave no number are not kept."""
+        if not self.main or self._unread:
+            return
+        if steps := self.config.checkpoint_steps:
+            due = self.at.step - self._saved_step >= steps
+        else:
+            due = time.monotonic() - self._saved_at > self.config.checkpoint_seconds
+        if due:
+            self._try_checkpoint()
+
+    def _try_checkpoint(self) -> None:
+        try:
+            self._write_checkpoint()
+        except OSError as error:
+            warnings.warn(f"{error}; the training goes on, those before it stay", stacklevel=2)
+
+    def _write_checkpoint(self) -> None:
+        self._saved_at, self._saved_step = time.monotonic(), self.at.step
+        scaler = self.accelerator.scaler
+        tensors = {
+            **checkpoint.named("model", self.network),
+            **checkpoint.named("mean", self.mean.model),
+            **checkpoint.optimizer_tensors(self.optimizer),
+        }
+        facts = {
+            "progress": dataclasses.asdict(self.at),
+            "scaler": scaler.state_dict() if scaler is not None else None,
+            "songs": [track.name for track in self.tracks],
+            "levels": self.levels,
+        }
+        checkpoint.save_checkpoint(self.record.checkpoints, self.at.step, tensors, facts)
+
+    def _finish(self, stopped: str) -> Result:
+        from demucs_lab.training.loop import Result
+
+        network = self.mean.model if self.config.ema else self.network
+        if self.at.best_step >= 0 and self.record.model.exists():
+            self.accelerator.wait_for_everyone()
+            network = models.load(self.record.model)
+        elif self.main:
+            self._keep(network)
+        self._log({"step": self.at.step, "progress": min(1.0, self._done()), "stopped": stopped})
+        release_accelerator(self.accelerator)
+        return Result(
+            network.eval().requires_grad_(True), best_scores(self.history), self.history,
+            self.record.path, stopped, self.at.step,
+        )  # fmt: skip
+
+    # --- one among several
+
+    @property
+    def main(self) -> bool:
+        """Whether this process writes."""
+        return self.accelerator.is_main_process
+
+    def _log(self, line: dict[str, Any]) -> None:
+        self.history.append(line)
+        if self.main:
+            self.record.log(line)
+        self.display.step(line, self.history)
+
+    def _mine(self, songs: Sequence[Track]) -> Sequence[Track]:
+        return songs[self.accelerator.process_index :: self.accelerator.num_processes]
+
+    def _everyone(self, mine: list[T]) -> list[T]:
+        """What all processes found, in the order of the songs."""
+        world = self.accelerator.num_processes
+        if world == 1:
+            return mine
+        from accelerate.utils import gather_object
+
+        found = gather_object([mine])
+        return [found[i % world][i // world] for i in range(sum(map(len, found)))]
+
+    def _from_main(self, value: float) -> float:
+        from accelerate.utils import broadcast
+
+        return float(broadcast(torch.tensor(value, device=self.accelerator.device)))
+
+    def _workers(self) -> int:
+        if self.options.workers is not None:
+            return self.options.workers
+        return 0 if self.accelerator.device.type == "cpu" else min(8, os.cpu_count() or 1)
+
+
+def best_scores(history: Sequence[dict[str, Any]]) -> Scores | None:
+    """Those of the best validation so far."""
+    scored = [line for line in history if line.get("best")]
+    return scores_of(scored[-1]) if scored else None
+
+
+def scores_of(line: dict[str, Any]) -> Scores:
+    """The scores in a line of the metrics."""
+    sources = tuple(line["sdr"])
+    return Scores(
+        sources, tuple(line["sdr"].values()), tuple(line["mixture"].values()), line["songs"]
+    )
+
+
+def need_accelerate() -> None:
+    """Say in one sentence how to get it where it is missing."""
+    try:
+        import accelerate  # noqa: F401
+    except ImportError as error:
+        raise ModuleNotFoundError(
+            "training needs the package accelerate: install it with `pip install accelerate`"
+        ) from error
+
+
+def new_accelerator(cpu: bool, precision: str) -> Any:
+    """What runs the loop where it is: device, processes, precision."""
+    need_accelerate()
+    from accelerate import Accelerator
+
+    return Accelerator(cpu=cpu, mixed_precision=precision)
+
+
+def release_accelerator(accelerator: Any) -> None:
+    """Let go of it, so that the next training may use another precision or several processes."""
+    from accelerate.state import AcceleratorState, GradientState
+
+    if accelerator.num_processes == 1:
+        AcceleratorState._reset_state(reset_partial_state=True)
+        GradientState._reset_state()
+
+
+def as_main_decides(decide: Callable[[], str], cpu: bool) -> str:
+    """The same answer in all processes, that of the main one."""
+    need_accelerate()
+    from accelerate import PartialState
+    from accelerate.utils import broadcast_object_list
+
+    state = PartialState(cpu=cpu)
+    if state.num_processes == 1:
+        return decide()
+    answer = [decide() if state.is_main_process else None]
+    return str(broadcast_object_list(answer)[0])
+
+
+def _number(*parts: int) -> int:
+    return int(np.random.SeedSequence(parts).generate_state(1)[0])
