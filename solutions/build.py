@@ -17,7 +17,7 @@ no solutions, no outputs. The source is jupytext's percent format, with these ma
                                           and nbval skips the cell. The code itself must ask for CUDA
                                           first, since a learner without a GPU runs it too.
 
-The cell for Colab and the badge are added here, the same in every lesson.
+The folded cell for Colab and the link to it are added here, the same in every lesson.
 """
 
 from __future__ import annotations
@@ -39,12 +39,14 @@ ROOT = HERE.parent
 COURSE = ROOT / "course"
 LARGEST = 2_000_000  # bytes: beyond it GitHub shows no notebook
 REPOSITORY = "demucs-lab/demucs-lab"
+# A link, not the badge's picture: opening a lesson must not fetch anything.
 BADGE = (
-    "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
+    "[Open this lesson in Google Colab]"
     f"(https://colab.research.google.com/github/{REPOSITORY}/blob/main/{{folder}}/{{stem}}.ipynb)"
 )
+FOLDED = {"cellView": "form", "jupyter": {"source_hidden": True}}  # on Colab, in JupyterLab
 COLAB = f"""\
-# On Google Colab this installs the course; anywhere else it does nothing.
+# @title On Google Colab this installs the course; anywhere else it does nothing.
 import importlib.util
 import sys
 
@@ -80,7 +82,7 @@ def read_source(path: Path, folder: str = "solutions") -> NotebookNode:
         cells[0].source += f"\n\n{badge}"
     else:
         cells.insert(0, nbformat.v4.new_markdown_cell(badge))
-    cells.insert(1, nbformat.v4.new_code_cell(COLAB))
+    cells.insert(1, nbformat.v4.new_code_cell(COLAB, metadata=FOLDED))
     for number, cell in enumerate(cells):
         cell.id = f"{path.stem}-{number:03d}"
     notebook = nbformat.v4.new_notebook(cells=cells, metadata=_metadata())

@@ -89,9 +89,7 @@ def predict(name: str, choice: str | float | None) -> None:
         asked = f"{', '.join(letters[:-1])} or {letters[-1]}"
         key = str(choice).strip().strip("()").lower()
         if choice is None:
-            print(prediction.question)
-            print("".join(f"  {letter}) {text}\n" for letter, text in options.items()), end="")
-            print(f"Make your guess first: set choice to {asked}.")
+            print(f"Make your guess first: set choice to {asked}, then run this cell again.")
         elif key not in options:
             print(f"{choice!r} is not one of the choices: set choice to {asked}.")
         else:
@@ -102,7 +100,7 @@ def predict(name: str, choice: str | float | None) -> None:
         return
     if choice is None:
         unit = f" (in {prediction.unit})" if prediction.unit else ""
-        print(f"{prediction.question}\nMake your guess first: set choice to a number{unit}.")
+        print(f"Make your guess first: set choice to a number{unit}, then run this cell again.")
         return
     try:
         guess = float(choice)
@@ -114,7 +112,7 @@ def predict(name: str, choice: str | float | None) -> None:
     why = prediction.why["right" if right else "low" if off < 0 else "high"]
     unit = f" {prediction.unit}" if prediction.unit else ""
     print(
-        f"{'✓' if right else '✗'} your guess {guess:g}{unit}, measured {prediction.answer:g}{unit}"
+        f"{'✓' if right else '✗'} your guess {guess:g}{unit}, the answer {prediction.answer:g}{unit}"
     )
     print(f"  {why}")
     if right:

@@ -54,7 +54,7 @@ def picture(widget: Sounding) -> str:
     axes.set_ylim(-len(rows) + 0.5, 0.5)
     axes.axis("off")
     figure.text(
-        0.01, 1 - 0.14 / height, f"{widget.summary()}  (run the cell to listen)",
+        0.01, 1 - 0.14 / height, f"Run the cell to listen. {widget.summary()}",
         fontsize=8, color="#5b636d", va="center",
     )  # fmt: skip
     canvas = FigureCanvasAgg(figure)
