@@ -87,15 +87,39 @@ def main() -> int:
     for finding in examine():
         findings.append(finding)
         print(f"{finding.state:<9} {finding.what:<14} {finding.found}", flush=True)
-    gaps = [finding for finding in findings if finding.fix]
+    gaps = _without_repeats([finding for finding in findings if finding.fix])
+    sick = any(gap.essential for gap in gaps)
+    other = _course_python()
+    if sick and other:
+        print(f"\nThis is not the Python that the course was set up in. Ask that one:\n  {other}")
+        print("\nThe lessons cannot run in this one.")
+        return 1
     for essential, title in ((True, "The lessons need this"), (False, "Optional")):
         if chosen := [gap for gap in gaps if gap.essential == essential]:
             print(f"\n{title}:")
             for gap in chosen:
                 print(f"  {gap.what}: {gap.fix}")
-    sick = any(gap.essential for gap in gaps)
     print("\n" + ("The lessons cannot run yet." if sick else "The lessons can run."))
     return int(sick)
+
+
+def _without_repeats(gaps: list[Finding]) -> list[Finding]:
+    """The gaps, without the packages that the command for the whole course installs as well."""
+    whole, pip = install_command(), f"{_quoted(sys.executable)} -m pip install"
+    if all(gap.fix != whole for gap in gaps):
+        return gaps
+    return [gap for gap in gaps if gap.fix == whole or not gap.fix.startswith(pip)]
+
+
+def _course_python() -> str:
+    """The doctor's command for the checkout's `.venv`, when this is another Python."""
+    root = checkout()
+    if root is None or Path(sys.prefix).resolve() == (root / ".venv").resolve():
+        return ""
+    for python in (root / ".venv/bin/python", root / ".venv/Scripts/python.exe"):
+        if python.exists():
+            return f"{_quoted(str(python))} -m demucs_lab doctor"
+    return ""
 
 
 def install_command(packages: str = "") -> str:

@@ -246,3 +246,32 @@ def test_the_install_command_is_for_this_python(monkeypatch):
     assert Path(command.split(" -c ")[1].strip('"')).name == "constraints.txt"
     monkeypatch.setattr(doctor, "checkout", lambda: None)
     assert doctor.install_command().endswith('pip install "demucs-lab[lab]"')
+
+
+def test_another_python_is_sent_to_the_one_of_the_course(quick, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(doctor, "checkout", lambda: tmp_path)
+    sick = iter([doctor.Finding("PyTorch", "not installed", "pip install", essential=True)])
+    monkeypatch.setattr(doctor, "examine", lambda: sick)
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.touch()
+    assert doctor.main() == 1
+    said = capsys.readouterr().out
+    assert f"{python} -m demucs_lab doctor" in said.replace('"', "")
+    assert "pip install" not in said
+
+
+def test_the_command_for_the_whole_course_stands_alone(monkeypatch, capsys):
+    whole, one = doctor.install_command(), doctor.install_command("tqdm")
+    found = [
+        doctor.Finding("PyTorch", "not installed", whole, essential=True),
+        doctor.Finding("tqdm", "not installed", one, essential=True),
+        doctor.Finding("ffmpeg", "not found", "get ffmpeg"),
+    ]
+    monkeypatch.setattr(doctor, "examine", lambda: iter(found))
+    monkeypatch.setattr(doctor, "_course_python", lambda: "")
+    assert doctor.main() == 1
+    said = capsys.readouterr().out
+    assert whole in said
+    assert "get ffmpeg" in said
+    assert f": {one}" not in said
