@@ -240,13 +240,17 @@ def _everything() -> tuple[dict[str, Exercise], dict[str, Prediction]]:
         module = importlib.import_module(f"{__package__}.{found.name}")
         for exercise in getattr(module, "EXERCISES", ()):
             if exercise.name in exercises:
-                raise ValueError(f"two exercises are called {exercise.name!r}; rename one")
+                raise ValueError(_twice("exercises", exercise.name, found.name))
             exercises[exercise.name] = exercise
         for prediction in getattr(module, "PREDICTIONS", ()):
             if prediction.name in predictions:
-                raise ValueError(f"two predictions are called {prediction.name!r}; rename one")
+                raise ValueError(_twice("predictions", prediction.name, found.name))
             predictions[prediction.name] = prediction
     return exercises, predictions
+
+
+def _twice(what: str, name: str, module: str) -> str:
+    return f"two {what} are called {name!r}: rename the one in {module}.py"
 
 
 def all_exercises() -> dict[str, Exercise]:
