@@ -100,6 +100,11 @@ def find_root(root: str | os.PathLike[str] | None = None, download: bool = False
     if download:
         _download_sample(path)
         return path
+    if root is not None and str(root) in SPLITS and not path.exists():
+        raise FileNotFoundError(
+            f"there is no folder {path}: the first argument is the folder of MUSDB18; "
+            f"for that split say MUSDB18(split={str(root)!r})"
+        )
     named = "the folder given" if root is not None else "MUSDB_PATH"
     if not given:
         raise FileNotFoundError(

@@ -167,6 +167,8 @@ def test_where_there_are_no_songs_the_message_says_what_to_set(
         MUSDB18()
     with pytest.raises(FileNotFoundError, match=r"the folder given is .*no songs of MUSDB18"):
         MUSDB18(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"say MUSDB18\(split='train'\)"):
+        MUSDB18("train")
     monkeypatch.setenv("MUSDB_PATH", str(tmp_path))
     with pytest.raises(FileNotFoundError, match=r"MUSDB_PATH is .*no songs of MUSDB18"):
         MUSDB18()
