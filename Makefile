@@ -33,6 +33,12 @@ ENV_PYTHON = $(BIN)/python
 PEERS = .venv-peers
 PEERS_PYTHON = $(subst $(VENV),$(PEERS),$(BIN))/python
 
+# JupyterLab asks in a corner whether it may fetch news; here it need not ask.
+LAB_SETTINGS = $(VENV)/share/jupyter/lab/settings
+NO_NEWS = mkdir -p $(LAB_SETTINGS) && echo \
+	'{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}' \
+	> $(LAB_SETTINGS)/overrides.json
+
 .PHONY: lab test course parity bench check clean ffmpeg starter
 .DEFAULT_GOAL := lab
 
@@ -41,6 +47,7 @@ lab: $(VENV)/.lab ffmpeg starter
 	@echo "JupyterLab prints its address below (http://127.0.0.1:.../lab/...?token=...)."
 	@echo "No browser here? Open that address in one; from another computer, first run there:"
 	@echo "    ssh -L $(PORT):127.0.0.1:$(PORT) this-computer"
+	@echo "(with the port of that address, should it be another one)."
 	@echo "Ctrl-C twice stops it."
 	@echo
 	@root=; [ "$$(id -u 2>/dev/null)" != 0 ] || root=--allow-root; \
@@ -89,11 +96,13 @@ $(ENV_PYTHON):
 $(VENV)/.lab: pyproject.toml constraints.txt | $(ENV_PYTHON)
 	@echo "Installing the course (PyTorch is large: the first time takes some minutes) ..."
 	@$(ENV_PYTHON) -m pip install -q --disable-pip-version-check $(PIP_ARGS) -e ".[lab]" -c constraints.txt
+	@$(NO_NEWS)
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(ENV_PYTHON)
 	@echo "Installing the course and the tools that test it (some minutes the first time) ..."
 	@$(ENV_PYTHON) -m pip install -q --disable-pip-version-check $(PIP_ARGS) -e ".[dev]" -c constraints.txt
+	@$(NO_NEWS)
 	@touch $@ $(VENV)/.lab
 
 # The authors' code, which the kit is compared with and never depends on. Version 2.0.3 asks for
