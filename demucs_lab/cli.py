@@ -163,7 +163,9 @@ def _export(options: argparse.Namespace) -> int:
     _refuse_a_small_disk(options.folder, size)
     for split in _splits(options):
         export_musdb(_labsongs(split, options), options.folder, split)
-    print(f'written; read them with musdb.DB(root="{options.folder}", is_wav=True)')
+    print(f'written; musdb reads train and test: musdb.DB(root="{options.folder}", is_wav=True)')
+    if "valid" in _splits(options):  # a folder that MUSDB18-HQ does not have
+        print(f'and this course valid: lab.datasets.StemsFolder("{options.folder / "valid"}")')
     return 0
 
 

@@ -120,11 +120,12 @@ def test_a_disk_that_is_too_small_is_refused_before_anything_is_written(
     assert asked == []
 
 
-def test_export_writes_songs_that_other_programs_read(asked, tmp_path):
+def test_export_writes_songs_that_other_programs_read(asked, tmp_path, capsys):
     folder = tmp_path / "out"
     options = ["--samplerate", str(RATE), "--duration", "0.5", "--songs", "2"]
     assert cli.main(["export", "labsongs", str(folder), *options]) == 0
     assert asked == [(split, RATE, 0.5, 2) for split in SIZES]
+    assert f'StemsFolder("{folder / "valid"}")' in capsys.readouterr().out
     for split in SIZES:
         tracks = StemsFolder(folder / split)
         assert [track.name for track in tracks] == [f"{split} 0", f"{split} 1"]
