@@ -6,9 +6,8 @@ import os
 import socket
 import tempfile
 import zipfile
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,12 +15,12 @@ from torch import Tensor
 from demucs_lab._paths import data_dir
 from demucs_lab.audio import FFMPEG_HELP, SOURCES, audio_info, have_ffmpeg, to_stereo
 from demucs_lab.datasets.stems import read_part
-from demucs_lab.datasets.track import Track
+from demucs_lab.datasets.track import Track, TrackList
 
 SPLITS = ("train", "valid", "test")
 
 
-class MUSDB18(Sequence[Track]):
+class MUSDB18(TrackList):
     """The songs of MUSDB18 (AAC, `.stem.mp4`) or MUSDB18-HQ (WAV), read through `musdb`.
 
     The mixture of a track is the data set's own. In MUSDB18 it was coded separately, so it differs
@@ -70,16 +69,6 @@ class MUSDB18(Sequence[Track]):
                 f"{len(_songs(self.root / 'train'))} songs in train and "
                 f"{len(_songs(self.root / 'test'))} in test: choose another split"
             )
-
-    def __len__(self) -> int:
-        return len(self._tracks)
-
-    @overload
-    def __getitem__(self, index: int) -> Track: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Track]: ...
-    def __getitem__(self, index: int | slice) -> Track | list[Track]:
-        return self._tracks[index]
 
     def __repr__(self) -> str:
         kind = "MUSDB18-HQ" if self.is_wav else "MUSDB18"

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import overload
 
 import torch
 from torch import Tensor
 
 from demucs_lab.audio import SOURCES, audio_info, load_audio, to_stereo
-from demucs_lab.datasets.track import Track
+from demucs_lab.datasets.track import Track, TrackList
 
 SEEKABLE = {".wav", ".flac", ".aif", ".aiff", ".w64", ".rf64"}
 """Formats in which libsndfile finds a sample exactly; in MP3 and OGG it may miss by a frame."""
 SOUND = SEEKABLE | {".mp3", ".ogg", ".oga", ".opus", ".m4a", ".mp4", ".aac", ".wma", ".caf"}
 
 
-class StemsFolder(Sequence[Track]):
+class StemsFolder(TrackList):
     """The songs in a folder, each a folder of its own with one file per source (lesson 00).
 
     A song folder holds `drums`, `bass`, `other` and `vocals`, each as .wav, .flac, .mp3 or any
@@ -42,16 +40,6 @@ class StemsFolder(Sequence[Track]):
         if not self.path.is_dir():
             raise NotADirectoryError(f"{self.path} is a file: give the folder that holds the stems")
         self._tracks = [_open_song(folder) for folder in _song_folders(self.path)]
-
-    def __len__(self) -> int:
-        return len(self._tracks)
-
-    @overload
-    def __getitem__(self, index: int) -> Track: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Track]: ...
-    def __getitem__(self, index: int | slice) -> Track | list[Track]:
-        return self._tracks[index]
 
     def __repr__(self) -> str:
         return f"StemsFolder({str(self.path)!r}): {len(self)} song{'s' * (len(self) != 1)}"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, overload
 
 import torch
 from torch import Tensor
@@ -99,3 +99,19 @@ class Track:
             start=self.start + first,
             score=self.score,
         )
+
+
+class TrackList(Sequence[Track]):
+    """Songs in order; a data set whose songs are all known fills `_tracks`."""
+
+    _tracks: list[Track]
+
+    def __len__(self) -> int:
+        return len(self._tracks)
+
+    @overload
+    def __getitem__(self, index: int) -> Track: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Track]: ...
+    def __getitem__(self, index: int | slice) -> Track | list[Track]:
+        return self._tracks[index]
