@@ -62,6 +62,7 @@ export function paintSpectrogram(pen, picture, columns, rows, top, width, height
   for (const hertz of [50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000]) {
     if (hertz <= low * 1.1 || hertz >= high / 1.1) continue;
     const y = top + height * (1 - Math.log(hertz / low) / Math.log(high / low));
+    if (y < top + 8 || y > top + height - 8) continue; // the label would be cut off
     pen.fillStyle = "#ffffff";
     pen.globalAlpha = 0.35;
     pen.fillRect(0, Math.round(y), 5, 1);
