@@ -27,16 +27,24 @@ class Display:
         progress: show the bar.
         figure: show the figure; None: in a notebook with a bar.
         tensorboard: folder of TensorBoard's files; None: write none.
+        plain: a bar of letters also in a notebook.
 
     Raises:
         ModuleNotFoundError: if TensorBoard is wanted and missing.
     """
 
     def __init__(
-        self, name: str, progress: bool, figure: bool | None, tensorboard: Path | None
+        self,
+        name: str,
+        progress: bool,
+        figure: bool | None,
+        tensorboard: Path | None,
+        plain: bool = False,
     ) -> None:
-        from tqdm.auto import tqdm
-
+        if plain:
+            from tqdm import tqdm
+        else:
+            from tqdm.auto import tqdm
         self.writer = _summary_writer(tensorboard) if tensorboard else None
         self.bar = tqdm(
             desc=name, total=1.0, disable=not progress, file=sys.stdout, bar_format=_BAR

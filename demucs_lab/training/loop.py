@@ -194,12 +194,13 @@ class Options:
     figure: bool | None = None
     tensorboard: bool = False
     cpu: bool = False
+    forked: bool = False  # from a notebook: its widgets cannot be reached
 
     def display(self, name: str, folder: Path, main: bool) -> Display:
         """What this process shows: only the main one shows anything."""
         board = folder / "tensorboard" if self.tensorboard and main else None
-        figure = self.figure if main else False
-        return Display(name, self.progress and main, figure, board)
+        figure = self.figure if main and not self.forked else False
+        return Display(name, self.progress and main, figure, board, plain=self.forked)
 
 
 def _start(
@@ -282,6 +283,6 @@ def _launch(
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    arguments = (config, tracks, made, model, options)
+    arguments = (config, tracks, made, model, dataclasses.replace(options, forked=True))
     notebook_launcher(_start, arguments, num_processes=processes, use_port=str(port))
     return Result.load(made)

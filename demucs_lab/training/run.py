@@ -64,6 +64,8 @@ class Run:
         options: Options,
     ) -> None:
         self.accelerator = new_accelerator(options.cpu, config.precision)
+        self.rank, self.world = self.accelerator.process_index, self.accelerator.num_processes
+        self.main = self.accelerator.is_main_process
         self.config, self.record, self.options = config, record, options
         self.tracks, self.valid = tracks, valid
         self.at = Progress()
@@ -122,12 +124,12 @@ class Run:
 
     def go(self) -> Result:
         """Train until the budget is spent, nothing gets better, or somebody interrupts."""
-        config, world = self.config, self.accelerator
+        config = self.config
         excerpts = data.Excerpts(
             self.tracks, self.levels, self.heard, config, data.group_size(config)
         )
         stream = data.batches(
-            excerpts, config.batch, self.at.step, world.process_index, world.num_processes,
+            excerpts, config.batch, self.at.step, self.rank, self.world,
             self._workers(),
         )  # fmt: skip
         self.display = self.options.display(config.name, self.record.path, self.main)
@@ -149,6 +151,7 @@ class Run:
                 self._validate()
             if self.main:
                 self._try_checkpoint()
+            self.accelerator.wait_for_everyone()
         except KeyboardInterrupt:
             stopped = "interrupted"
             if self.main and self._whole:
@@ -156,11 +159,12 @@ class Run:
         finally:
             self.display.close(self.history)
             del stream
+            release_accelerator(self.accelerator)
         return self._finish(stopped)
 
     def _step(self, stems: Tensor, done: float) -> None:
         config, at = self.config, self.at
-        torch.manual_seed(_number(config.seed, at.step, self.accelerator.process_index))
+        torch.manual_seed(_number(config.seed, at.step, self.rank))
         rate = config.learning_rate * schedule(at.step, done, config.warmup, config.cosine)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -185,7 +189,7 @@ class Run:
         if self.config.steps:
             return self.at.step / self.config.steps
         spent = (time.monotonic() - self._began) / (60 * (self.config.minutes or 0))
-        if self.accelerator.num_processes > 1:
+        if self.world > 1:
             spent = self._from_main(spent)
         return spent
 
@@ -315,12 +319,10 @@ class Run:
 
         network = self.mean.model if self.config.ema else self.network
         if self.at.best_step >= 0 and self.record.model.exists():
-            self.accelerator.wait_for_everyone()
             network = models.load(self.record.model)
         elif self.main:
             self._keep(network)
-        self._log({"step": self.at.step, "progress": min(1.0, self._done()), "stopped": stopped})
-        release_accelerator(self.accelerator)
+        self._log({"step": self.at.step, "stopped": stopped})
         return Result(
             network.eval().requires_grad_(True), best_scores(self.history), self.history,
             self.record.path, stopped, self.at.step,
@@ -328,29 +330,24 @@ class Run:
 
     # --- one among several
 
-    @property
-    def main(self) -> bool:
-        """Whether this process writes."""
-        return self.accelerator.is_main_process
-
     def _log(self, line: dict[str, Any]) -> None:
         self.history.append(line)
         if self.main:
             self.record.log(line)
-        self.display.step(line, self.history)
+        if "progress" in line:
+            self.display.step(line, self.history)
 
     def _mine(self, songs: Sequence[Track]) -> Sequence[Track]:
-        return songs[self.accelerator.process_index :: self.accelerator.num_processes]
+        return songs[self.rank :: self.world]
 
     def _everyone(self, mine: list[T]) -> list[T]:
         """What all processes found, in the order of the songs."""
-        world = self.accelerator.num_processes
-        if world == 1:
+        if self.world == 1:
             return mine
         from accelerate.utils import gather_object
 
         found = gather_object([mine])
-        return [found[i % world][i // world] for i in range(sum(map(len, found)))]
+        return [found[i % self.world][i // self.world] for i in range(sum(map(len, found)))]
 
     def _from_main(self, value: float) -> float:
         from accelerate.utils import broadcast

@@ -1,0 +1,74 @@
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from demucs_lab import cli, datasets
+from demucs_lab.audio import SOURCES, save_audio
+
+sys.path.insert(0, str(Path(__file__).parent / "training"))
+
+from songs import RATE, songs
+
+MODEL = f'{{"channels": 4, "depth": 2, "samplerate": {RATE}, "segment": 1.0}}'
+SETTINGS = ("model=demucs-v1", f"model_options={MODEL}", "segment=0.5")
+SMALL = ["--steps", "3", *(word for text in SETTINGS for word in ("--set", text))]
+
+
+@pytest.fixture
+def folder_of_songs(tmp_path):
+    for track in songs(3):
+        for source in SOURCES:
+            save_audio(
+                tmp_path / "songs" / track.name / f"{source}.wav", track.sources[source], RATE
+            )
+    return tmp_path / "songs"
+
+
+def test_train_prints_the_score_beside_the_mixtures(folder_of_songs, tmp_path, capsys):
+    run = tmp_path / "run"
+    assert cli.main(["train", "--songs", str(folder_of_songs), "--folder", str(run), *SMALL]) == 0
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    for word in ("this model", "the mixture", *SOURCES, "beats the mixture", "model.safetensors"):
+        assert word in printed.out
+    assert (run / "model_card.md").exists()
+    assert cli.main(["train", "--songs", str(folder_of_songs), "--resume", str(run)]) == 0
+    assert "Stopped after 3 steps" in capsys.readouterr().out
+
+
+def test_labsongs_are_the_starter_songs(monkeypatch, tmp_path, capsys):
+    class Songs:
+        @staticmethod
+        def starter(split):
+            return songs(4)[:3] if split == "train" else songs(4)[3:]
+
+    monkeypatch.setattr(datasets, "LabSongs", Songs, raising=False)
+    assert cli.main(["train", "--folder", str(tmp_path / "run"), *SMALL]) == 0
+    assert "(1 held-out song)" in capsys.readouterr().out
+
+
+def test_the_presets_are_listed(capsys):
+    assert cli.main(["train", "--preset", "list"]) == 0
+    assert "paper-htdemucs" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--preset", "huge"], "no preset is named 'huge'"),
+        (["--set", "batch"], "expected --set NAME=VALUE"),
+        (["--set", "colour=1"], "no setting 'colour'"),
+        (["--resume", "nowhere"], "nowhere holds no training"),
+        (["--resume", "nowhere", "--minutes", "2"], "leave --minutes"),
+        (["--songs", "nowhere"], "there is no folder nowhere"),
+    ],
+)
+def test_a_mistake_is_one_sentence(arguments, sentence, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["train", *arguments]) == 2
+    printed = capsys.readouterr().err
+    assert sentence in printed
+    assert printed.count("\n") == 1
+    assert not os.listdir(tmp_path)

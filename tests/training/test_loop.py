@@ -1,0 +1,370 @@
+import json
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+from songs import MICRO, RATE, Tone, songs
+
+from demucs_lab import models, separate, training
+from demucs_lab.datasets import Track
+from demucs_lab.training import checkpoint
+from demucs_lab.training.optimization import RunningMean
+
+HERE = Path(__file__).parent
+
+
+def train(folder, tracks=None, **changes):
+    options = {**MICRO, "steps": 12, "checkpoint_steps": 3, "progress": False, **changes}
+    return training.train("tiny-demucs", tracks or songs(), folder=folder, **options)
+
+
+def state(folder):
+    tensors, _, _ = checkpoint.load_checkpoint(Path(folder) / "checkpoints")
+    return tensors
+
+
+def same(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory):
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    result = train(tmp_path_factory.mktemp("unbroken") / "run")
+    torch.set_num_threads(before)
+    return result
+
+
+class Trap(Tone):
+    """A song that does something when it is read for the nth time."""
+
+    def __init__(self, number, at, do):
+        super().__init__(number)
+        self.left, self.do = at, do
+
+    def __call__(self, source, start, frames):
+        self.left -= 1
+        return (
+            self.do(super().__call__(source, start, frames))
+            if self.left == 0
+            else super().__call__(source, start, frames)
+        )
+
+
+def trapped(at, do):
+    return [Track(t.name, RATE, t.frames, Trap(i, at, do)) for i, t in enumerate(songs())]
+
+
+def interrupt(wav):
+    raise KeyboardInterrupt
+
+
+def test_the_loss_falls_and_the_mixture_is_beaten(tmp_path):
+    result = train(tmp_path / "run", steps=60, validations=2)
+    losses = [line["loss"] for line in result.history if "loss" in line]
+    assert sum(losses[-5:]) < 0.85 * sum(losses[:5])
+    assert all(m > x for m, x in zip(result.best.model, result.best.mixture, strict=True))
+    assert "It beats the mixture on every source (1 held-out song)." in str(result)
+
+
+def test_the_same_seed_gives_the_same_weights(tmp_path, unbroken):
+    again = train(tmp_path / "again", workers=2)
+    assert same(state(again.folder), state(unbroken.folder))
+    other = train(tmp_path / "other", seed=1)
+    assert not same(state(other.folder), state(unbroken.folder))
+
+
+def test_the_callers_random_numbers_are_left_alone(tmp_path):
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    train(tmp_path / "run", steps=1)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_the_folder_holds_all_there_is_to_know(unbroken):
+    folder = unbroken.folder
+    config = json.loads((folder / "config.json").read_text())
+    assert (config["steps"], config["model"]) == (12, "demucs-v1")
+    surroundings = json.loads((folder / "environment.json").read_text())
+    assert surroundings["torch"] == torch.__version__
+    assert {"git", "python", "device"} <= surroundings.keys()
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert lines == unbroken.history
+    assert [line["step"] for line in lines if "loss" in line] == list(range(1, 13))
+    card = (folder / "model_card.md").read_text()
+    assert "Score on held-out songs" in card
+    assert "song 1" in card
+    assert not list(folder.rglob("*.pt")) + list(folder.rglob("*.pkl"))
+    read = training.Result.load(folder)
+    assert str(read) == str(unbroken)
+    assert same(read.model.state_dict(), unbroken.model.state_dict())
+
+
+def test_the_model_is_the_best_one_and_can_separate(unbroken):
+    track = songs()[0]
+    assert separate(unbroken.model, track.mixture, RATE, progress=False).shape == track.stems.shape
+    kept = models.load(unbroken.folder / "model.safetensors")
+    assert same(kept.state_dict(), unbroken.model.state_dict())
+    best = max(line["mean"] for line in unbroken.history if "sdr" in line)
+    assert unbroken.best.mean == pytest.approx(best)
+
+
+def test_a_held_out_song_is_never_learned(tmp_path):
+    read = []
+
+    def track(i):
+        def load(source, start, frames):
+            read.append((i, frames))
+            return Tone(i)(source, start, frames)
+
+        return Track(f"song {i}", RATE, 2 * RATE, load)
+
+    train(tmp_path / "run", [track(i) for i in range(4)], validations=1)
+    whole = 2 * RATE
+    assert {i for i, frames in read if frames < whole} == {1, 2, 3}
+
+
+def test_killed_at_any_moment_it_reaches_the_weights_of_an_unbroken_run(tmp_path, unbroken):
+    program = f"""
+import sys, time, torch
+sys.path.insert(0, {str(HERE)!r})
+import songs
+from demucs_lab import training
+torch.set_num_threads(1)
+plain = songs.Tone.__call__
+def slow(*args):
+    time.sleep(0.01)
+    return plain(*args)
+songs.Tone.__call__ = slow
+options = dict(songs.MICRO, steps=12, checkpoint_steps=3, progress=False)
+if sys.argv[2] == "train":
+    training.train("tiny-demucs", songs.songs(), folder=sys.argv[1], **options)
+else:
+    training.resume(sys.argv[1], songs.songs(), progress=False)
+"""
+    folder = tmp_path / "run"
+    metrics = folder / "metrics.jsonl"
+    for word, lines in (("train", 5), ("resume", 9)):
+        process = subprocess.Popen([sys.executable, "-c", program, str(folder), word])
+        while process.poll() is None:
+            if metrics.exists() and len(metrics.read_text().splitlines()) >= lines:
+                process.kill()
+                break
+            time.sleep(0.005)
+        process.wait()
+        assert process.returncode != 0
+    result = training.resume(folder, songs(), progress=False)
+    assert result.steps == 12
+    assert same(state(folder), state(unbroken.folder))
+    losses = [[x["loss"] for x in r.history if "loss" in x] for r in (result, unbroken)]
+    assert losses[0] == losses[1]
+
+
+def test_an_interrupt_keeps_the_best_model_and_can_be_resumed(tmp_path, unbroken):
+    result = train(tmp_path / "run", trapped(60, interrupt))
+    assert result.stopped == "interrupted"
+    assert 3 < result.steps < 12
+    assert "interrupted" in str(result)
+    assert result.best is not None
+    assert (result.folder / "model.safetensors").exists()
+    whole = training.resume(result.folder, songs(), progress=False)
+    assert same(state(whole.folder), state(unbroken.folder))
+
+
+def test_an_interrupt_before_the_first_validation_still_gives_a_model(tmp_path):
+    result = train(tmp_path / "run", trapped(16, interrupt), validations=1)
+    assert (result.stopped, result.best) == ("interrupted", None)
+    assert models.load(result.folder / "model.safetensors")
+    assert "No held-out song was scored yet" in str(result)
+
+
+def test_half_a_step_is_never_kept(tmp_path, monkeypatch, unbroken):
+    plain = RunningMean.update
+
+    def torn(self, model, count):
+        if count == 5:
+            raise KeyboardInterrupt
+        plain(self, model, count)
+
+    monkeypatch.setattr(RunningMean, "update", torn)
+    result = train(tmp_path / "run")
+    assert result.stopped == "interrupted"
+    monkeypatch.setattr(RunningMean, "update", plain)
+    training.resume(result.folder, songs(), progress=False)
+    assert same(state(result.folder), state(unbroken.folder))
+
+
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(tmp_path, unbroken):
+    folder = train(tmp_path / "run", trapped(60, interrupt)).folder
+    newest = sorted((folder / "checkpoints").glob("*.safetensors"))[-1]
+    content = bytearray(newest.read_bytes())
+    content[-1] ^= 1
+    newest.write_bytes(bytes(content))
+    with pytest.warns(UserWarning, match=f"{newest.name} is damaged.*going on from step"):
+        training.resume(folder, songs(), progress=False)
+    assert same(state(folder), state(unbroken.folder))
+
+
+@pytest.mark.filterwarnings("ignore:the best model could not be written")
+def test_a_disk_that_fills_up_does_not_end_the_training(tmp_path, monkeypatch, unbroken):
+    import safetensors.torch as files
+
+    plain, written = files.save_file, []
+
+    def fills(tensors, path, metadata=None):
+        written.append(path)
+        if len(written) > 3:
+            raise OSError(28, "No space left on device")
+        plain(tensors, path, metadata=metadata)
+
+    monkeypatch.setattr(files, "save_file", fills)
+    with pytest.warns(UserWarning, match=r"checkpoint .* could not be written.*No space left"):
+        result = train(tmp_path / "run")
+    assert result.steps == 12
+    monkeypatch.setattr(files, "save_file", plain)
+    resumed = training.resume(result.folder, songs(), progress=False)
+    assert same(state(resumed.folder), state(unbroken.folder))
+
+
+def test_a_disk_that_is_full_from_the_start_is_one_sentence(tmp_path, monkeypatch):
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("safetensors.torch.save_file", full)
+    with pytest.raises(OSError, match=r"step-00000000\.safetensors could not be written.*No space"):
+        train(tmp_path / "run")
+
+
+def test_a_loss_that_is_no_number_stops_and_the_last_good_weights_stay(tmp_path):
+    tracks = trapped(60, lambda wav: wav * torch.nan)
+    with pytest.raises(FloatingPointError, match=r"no number any more at step \d+.*the best model"):
+        train(tmp_path / "run", tracks)
+    assert all(value.isfinite().all() for value in state(tmp_path / "run").values())
+    kept = models.load(tmp_path / "run" / "model.safetensors")
+    assert all(value.isfinite().all() for value in kept.state_dict().values())
+
+
+def test_it_stops_early_when_held_out_songs_get_no_better(tmp_path):
+    result = train(tmp_path / "run", learning_rate=1e-12, ema=0.0, validations=12, patience=2)
+    assert result.stopped == "patience"
+    assert result.steps < 12
+
+
+def test_a_budget_of_time_is_kept(tmp_path):
+    began = time.monotonic()
+    result = train(tmp_path / "run", steps=None, minutes=2 / 60, validations=2)
+    assert 1.9 < time.monotonic() - began < 20
+    assert result.steps > 3
+    rates = [line["learning_rate"] for line in result.history if "loss" in line]
+    assert rates[-1] < 0.2 * max(rates)
+
+
+def test_a_model_of_ones_own_is_trained_on(tmp_path):
+    model = models.build(MICRO["model"], **MICRO["model_options"])
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    result = train(tmp_path / "run", model=model, steps=1, learning_rate=1e-9, ema=0.0)
+    after = result.model.state_dict()
+    assert all(torch.allclose(before[k], after[k], atol=1e-6) for k in before)
+
+
+@pytest.mark.parametrize("name", ["tiny-conv-tasnet", "tiny-hdemucs", "tiny-htdemucs"])
+def test_every_model_trains(tmp_path, name):
+    small = {
+        "tiny-conv-tasnet": {"N": 8, "B": 4, "H": 4, "X": 2, "R": 1},
+        "tiny-hdemucs": {"channels": 8},
+        "tiny-htdemucs": {"channels": 8, "t_layers": 1},
+    }[name]
+    options = {"samplerate": RATE, "segment": 1.0, **small}
+    result = train(tmp_path / "run", model=name, model_options=options, steps=1, batch=2)
+    assert result.steps == 1
+
+
+def test_bfloat16_trains_and_the_next_training_may_use_float32(tmp_path):
+    half = train(tmp_path / "half", precision="bf16", steps=3)
+    full = train(tmp_path / "full", steps=3)
+    losses = [[x["loss"] for x in r.history if "loss" in x] for r in (half, full)]
+    assert losses[0] == pytest.approx(losses[1], rel=0.05)
+    assert losses[0] != losses[1]
+
+
+def test_no_word_on_stderr(tmp_path, capfd):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        train(tmp_path / "run", progress=True, steps=2)
+    out, err = capfd.readouterr()
+    assert err == ""
+    assert "100%" in out
+
+
+def test_tensorboard_missing_is_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(ModuleNotFoundError, match="pip install tensorboard"):
+        train(tmp_path / "run", tensorboard=True, steps=1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"colour": 1}, "no setting 'colour'"),
+        ({"loss": "l3"}, "no loss is named 'l3'"),
+        ({"batch": 0}, "batch must be a number above 0"),
+        ({"minutes": 1}, "minutes or steps but not both"),
+        ({"precision": "int4"}, "precision is no, bf16 or fp16"),
+        ({"ema": 1}, "ema is a number between 0 and 1"),
+        ({"model": "lstm"}, "no model is named 'lstm'"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_one_sentence(tmp_path, changes, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        train(tmp_path / "run", **changes)
+    assert not (tmp_path / "run").exists()
+
+
+def test_one_song_is_too_few(tmp_path):
+    with pytest.raises(ValueError, match="expected two songs or more"):
+        train(tmp_path / "run", songs(1))
+
+
+def test_a_run_is_not_overwritten_and_not_resumed_with_other_songs(unbroken):
+    with pytest.raises(FileExistsError, match="holds a training already"):
+        train(unbroken.folder)
+    with pytest.raises(ValueError, match="was trained on 3 songs"):
+        training.resume(unbroken.folder, songs(6), progress=False)
+    with pytest.raises(FileNotFoundError, match="holds no training"):
+        training.resume(unbroken.folder / "none", songs())
+
+
+def test_the_figure_tells_what_it_shows(unbroken, capsys):
+    figure = unbroken.plot()
+    assert len(figure.axes) == 2
+    assert "the loss went from" in capsys.readouterr().out
+
+
+def test_ctrl_c_in_a_shell_ends_it_well(tmp_path):
+    """SIGINT reaches the workers too; they stay quiet."""
+    program = f"""
+import sys
+sys.path.insert(0, {str(HERE)!r})
+import songs
+from demucs_lab import training
+options = dict(songs.MICRO, minutes=5, validations=1000, progress=False, workers=1)
+if __name__ == "__main__":
+    print(training.train("tiny-demucs", songs.songs(), folder=sys.argv[1], **options).stopped)
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path / "run")],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while not (tmp_path / "run" / "model.safetensors").exists():
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (out.strip(), err) == ("interrupted", "")
