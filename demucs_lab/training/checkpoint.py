@@ -117,6 +117,27 @@ def restore(prefix: str, module: nn.Module, tensors: dict[str, Tensor]) -> None:
     )
 
 
+def save_weights(model: nn.Module, path: Path) -> None:
+    """Write a model of the kit so that `models.load` reads it, any other as bare weights."""
+    from safetensors.torch import save_file
+
+    from demucs_lab import models
+
+    if isinstance(model, models.SeparationModel) and type(model) in models.MODELS.values():
+        models.save(model, path)
+        return
+    weights = {name: value.cpu().contiguous() for name, value in model.state_dict().items()}
+    with atomic_path(path) as beside:
+        save_file(weights, beside)
+
+
+def load_weights(model: nn.Module, path: Path) -> None:
+    """Give a model the weights that `save_weights` wrote."""
+    from safetensors.torch import load_file
+
+    model.load_state_dict(load_file(path))
+
+
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -77,13 +78,16 @@ class Display:
             self.writer.close()
 
     def _draw(self, history: Sequence[Mapping[str, Any]]) -> None:
-        from IPython.display import display
+        from IPython.display import Image, display
 
-        figure, _ = draw(history)
+        figure, reading = draw(history)
+        pixels = io.BytesIO()  # a picture: the kernel may not know yet how to show a figure
+        figure.savefig(pixels, format="png", dpi=100)
+        picture = Image(pixels.getvalue(), metadata={"alt": reading})
         if self._handle is None:
-            self._handle = display(figure, display_id=True)
+            self._handle = display(picture, display_id=True)
         elif self._handle:
-            self._handle.update(figure)
+            self._handle.update(picture)
         self._drawn = time.monotonic()
 
 

@@ -114,7 +114,8 @@ def train(
         valid: songs to be judged by; None: every eighth of `tracks`, which is then not learned.
         folder: for the run; None: `runs/NAME`.
         model: to start from, for example a pretrained one; a name of `models.BUILDERS`, or None
-            for the preset's: random weights.
+            for the preset's: random weights. A module of your own needs `sources`, `samplerate`,
+            `audio_channels` and `segment`.
         workers: processes that prepare excerpts; None: none on a CPU, else up to 8.
         processes: copies of the model that share the work, one per GPU; None: as launched.
         progress: show a bar, and in a notebook a figure.
@@ -245,9 +246,9 @@ def _split(
 
 
 def _architecture(model: Any) -> dict[str, Any] | None:
-    from demucs_lab.models import SeparationModel
+    from demucs_lab.models import MODELS
 
-    if not isinstance(model, SeparationModel):
+    if type(model) not in MODELS.values():
         return None
     return {"class": type(model).__name__, "config": model.config()}
 
@@ -256,7 +257,7 @@ def _rebuilt(architecture: dict[str, Any] | None) -> Any:
     from demucs_lab.models import MODELS
 
     classes = {cls.__name__: cls for cls in MODELS.values()}
-    if architecture is None or architecture["class"] not in classes:
+    if architecture is None:
         raise ValueError(
             "this run began with a class of its own: give the model, resume(…, model=)"
         )

@@ -129,7 +129,7 @@ class Config:
 
 
 _TINY: dict[str, dict[str, Any]] = {
-    "tiny-demucs": {"segment": 3.0, "learning_rate": 1e-3},
+    "tiny-demucs": {"segment": 1.5, "learning_rate": 2e-3},
     "tiny-conv-tasnet": {"segment": 2.0, "learning_rate": 1e-3},
     "tiny-hdemucs": {"segment": 3.0, "learning_rate": 1e-3},
     "tiny-htdemucs": {"segment": 3.0, "learning_rate": 5e-4},

@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from demucs_lab import models
 from demucs_lab.losses import LOSSES
 from demucs_lab.metrics import sdr
 from demucs_lab.separation import separate
@@ -149,7 +148,7 @@ class Run:
             self._log_losses(1.0, now=True)
             if self.at.validations < config.validations and stopped == "budget":
                 self._validate()
-            if self.main:
+            if self.main and self._saved_step != self.at.step:
                 self._try_checkpoint()
             self.accelerator.wait_for_everyone()
         except KeyboardInterrupt:
@@ -270,7 +269,7 @@ class Run:
 
     def _keep(self, network: Any) -> None:
         try:
-            models.save(network, self.record.model)
+            checkpoint.save_weights(network, self.record.model)
             scores = best_scores(self.history)
             self.record.write_card(self.described, [t.name for t in self.tracks], scores)
         except Exception as error:  # safetensors has errors of its own for a full disk
@@ -319,7 +318,7 @@ class Run:
 
         network = self.mean.model if self.config.ema else self.network
         if self.at.best_step >= 0 and self.record.model.exists():
-            network = models.load(self.record.model)
+            checkpoint.load_weights(network, self.record.model)
         elif self.main:
             self._keep(network)
         self._log({"step": self.at.step, "stopped": stopped})

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from songs import MICRO, RATE, Tone, songs
 
 from demucs_lab import models, separate, training
+from demucs_lab.audio import SOURCES
 from demucs_lab.datasets import Track
 from demucs_lab.training import checkpoint
 from demucs_lab.training.optimization import RunningMean
@@ -272,6 +274,26 @@ def test_a_model_of_ones_own_is_trained_on(tmp_path):
     result = train(tmp_path / "run", model=model, steps=1, learning_rate=1e-9, ema=0.0)
     after = result.model.state_dict()
     assert all(torch.allclose(before[k], after[k], atol=1e-6) for k in before)
+
+
+def test_a_class_of_ones_own_is_trained_kept_and_resumed(tmp_path):
+    class Shares(torch.nn.Module):
+        sources, samplerate, audio_channels, segment = SOURCES, RATE, 2, 1.0
+
+        def __init__(self):
+            super().__init__()
+            self.share = torch.nn.Parameter(torch.zeros(4))
+
+        def forward(self, mix):
+            return self.share[:, None, None] * mix[:, None]
+
+    result = train(tmp_path / "run", model=Shares(), steps=4)
+    assert set(load_file(result.folder / "model.safetensors")) == {"share"}
+    assert 0 < float(result.model.share.detach().min()) < 1
+    with pytest.raises(ValueError, match="began with a class of its own"):
+        training.resume(result.folder, songs(), progress=False)
+    again = training.resume(result.folder, songs(), model=Shares(), progress=False)
+    assert torch.equal(again.model.share, result.model.share)
 
 
 @pytest.mark.parametrize("name", ["tiny-conv-tasnet", "tiny-hdemucs", "tiny-htdemucs"])

@@ -51,6 +51,9 @@ import songs
 from demucs_lab import training
 torch.set_num_threads(1)
 ---
+training.train("tiny-demucs", songs.songs(), folder={str(tmp_path / "one")!r}, steps=2, cpu=True,
+               **songs.MICRO).stopped
+---
 options = dict(songs.MICRO, **{ONE_STEP!r}, batch=4)
 result = training.train(
     "tiny-demucs", songs.songs(), folder={str(tmp_path / "run")!r}, processes=2, cpu=True, **options
@@ -62,6 +65,10 @@ print(result)
         cells=[nbformat.v4.new_code_cell(cell.strip()) for cell in cells.split("---")]
     )
     NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert not [o for o in outputs if o.get("name") == "stderr"]
+    figures = [o for o in notebook.cells[1].outputs if "image/png" in o.get("data", {})]
+    assert len(figures) == 1  # redrawn in place
     printed = notebook.cells[-1].outputs[0].text
     assert "Stopped after 1 steps" in printed
     assert "SDR, dB" in printed
