@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import os
 from collections.abc import Sequence
@@ -115,7 +116,7 @@ def train(
         folder: for the run; None: `runs/NAME`.
         model: to start from, for example a pretrained one; a name of `models.BUILDERS`, or None
             for the preset's: random weights. A module of your own needs `sources`, `samplerate`,
-            `audio_channels` and `segment`.
+            `audio_channels` and `segment`. It stays as it is.
         workers: processes that prepare excerpts; None: none on a CPU, else up to 8.
         processes: copies of the model that share the work, one per GPU; None: as launched.
         progress: show a bar, and in a notebook a figure.
@@ -167,12 +168,16 @@ def resume(
 
     record = RunFolder(folder)
     config, architecture = record.settings
-    network = model or _rebuilt(architecture)
     options = Options(valid, workers, progress, figure, tensorboard, cpu)
     learned, held_out = _split(tracks, valid)
     with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        network = copy.deepcopy(model) or _rebuilt(architecture)
         run = Run(config, network, learned, held_out, record, options)
-        run.load()
+        if record.has_begun or architecture is None or architecture["given"]:
+            run.load()
+        else:  # killed before its first checkpoint
+            run.begin()
         return run.go()
 
 
@@ -212,15 +217,17 @@ def _start(
     options: Options,
 ) -> Result:
     from demucs_lab import models
-    from demucs_lab.training.run import Run, as_main_decides
+    from demucs_lab.training.processes import as_main_decides
+    from demucs_lab.training.run import Run
 
     learned, held_out = _split(tracks, options.valid)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        network = model or models.build(config.model, **config.model_options)
+        network = copy.deepcopy(model) or models.build(config.model, **config.model_options)
         data.Heard.by(network)  # a model that no song fits is refused before a folder is made
+        described = _architecture(network, given=model is not None)
         made = as_main_decides(
-            lambda: str(RunFolder.create(folder, config, _architecture(network)).path), options.cpu
+            lambda: str(RunFolder.create(folder, config, described).path), options.cpu
         )
         run = Run(config, network, learned, held_out, RunFolder(made), options)
         run.begin()
@@ -240,17 +247,16 @@ def _split(
             f"expected two songs or more, so that one can be held out, got {len(songs)}: add songs "
             f"or give valid="
         )
-    held_out = songs[:: max(2, min(8, len(songs)))]
-    kept = [song for i, song in enumerate(songs) if i % max(2, min(8, len(songs)))]
-    return kept, held_out
+    every = min(8, len(songs))
+    return [song for i, song in enumerate(songs) if i % every], songs[::every]
 
 
-def _architecture(model: Any) -> dict[str, Any] | None:
+def _architecture(model: Any, given: bool) -> dict[str, Any] | None:
     from demucs_lab.models import MODELS
 
     if type(model) not in MODELS.values():
         return None
-    return {"class": type(model).__name__, "config": model.config()}
+    return {"class": type(model).__name__, "config": model.config(), "given": given}
 
 
 def _rebuilt(architecture: dict[str, Any] | None) -> Any:
@@ -275,7 +281,7 @@ def _launch(
     """Let accelerate start the processes, as its `notebook_launcher` does from a notebook too."""
     import socket
 
-    from demucs_lab.training.run import need_accelerate
+    from demucs_lab.training.processes import need_accelerate
 
     need_accelerate()
     from accelerate import notebook_launcher

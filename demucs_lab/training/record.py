@@ -42,7 +42,7 @@ class RunFolder:
             FileExistsError: if the folder holds a run already.
         """
         run = cls(cls.free(config.name) if path is None else path)
-        if (run.path / "config.json").exists():
+        if run.has_begun:
             raise FileExistsError(
                 f"{run.path} holds a training already: resume it, or choose another folder"
             )
@@ -51,6 +51,11 @@ class RunFolder:
         settings = {**dataclasses.asdict(config), "architecture": architecture}
         write_json(run.path / "config.json", settings)
         return run
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a checkpoint was ever finished here."""
+        return any(self.checkpoints.glob("step-*.json"))
 
     @staticmethod
     def free(name: str) -> Path:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import sys
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from demucs_lab.losses import LOSSES
 from demucs_lab.metrics import sdr
@@ -20,6 +22,7 @@ from demucs_lab.separation import separate
 from demucs_lab.training import checkpoint, data
 from demucs_lab.training.optimization import RunningMean, schedule
 from demucs_lab.training.presets import Config
+from demucs_lab.training.processes import new_accelerator, release_accelerator
 from demucs_lab.training.record import RunFolder, Scores
 
 if TYPE_CHECKING:
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from demucs_lab.training.loop import Options, Result
 
 T = TypeVar("T")
+_JUDGING_SHARE = 0.2  # of the time
 _LOOK_EVERY = 10  # steps between two looks at the loss on a GPU, where each look waits for it
 
 
@@ -36,6 +40,7 @@ class Progress:
 
     step: int = 0
     elapsed: float = 0.0
+    judging: float = 0.0
     validations: int = 0
     best: float = -math.inf
     since_best: int = 0
@@ -89,8 +94,13 @@ class Run:
 
     def begin(self) -> None:
         """Measure the level of each song and write checkpoint 0: a full disk shows at once."""
-        self.levels = self._everyone([data.level(track) for track in self._mine(self.tracks)])
+        songs = tqdm(
+            self._mine(self.tracks), "listening to the songs", unit="song", file=sys.stdout,
+            disable=not (self.main and self.options.progress), leave=False,
+        )  # fmt: skip
+        self.levels = self._everyone([data.level(track) for track in songs])
         if self.main:
+            self.record.rewind(-1)
             self._write_checkpoint()
 
     def load(self) -> None:
@@ -225,17 +235,24 @@ class Run:
     # --- judging
 
     def _due(self) -> bool:
+        """A budget of time is for learning: judging may take a fifth of it, and the last word."""
+        if self.config.minutes:
+            judged = self.at.judging / max(1e-9, time.monotonic() - self._began)
+            if (self._from_main(judged) if self.world > 1 else judged) > _JUDGING_SHARE:
+                return False
         return math.floor(self._done() * self.config.validations) > self.at.validations
 
     def _validate(self) -> None:
         """Separate the held-out songs with the mean weights; keep them if they are the best."""
         self._log_losses(self._done(), now=True)
+        began = time.monotonic()
         network = self.mean.model if self.config.ema else self.network
         mine = [self._scored(network, track) for track in self._mine(self.valid)]
         self.network.train()
         table = torch.tensor(self._everyone(mine), dtype=torch.float64)  # [songs, 2, S]
         means = table.nanmean(0).tolist()
         at = self.at
+        at.judging += time.monotonic() - began
         done = self._done()
         at.validations = max(at.validations + 1, math.floor(done * self.config.validations))
         scores = Scores(
@@ -371,46 +388,6 @@ def scores_of(line: dict[str, Any]) -> Scores:
     return Scores(
         sources, tuple(line["sdr"].values()), tuple(line["mixture"].values()), line["songs"]
     )
-
-
-def need_accelerate() -> None:
-    """Say in one sentence how to get it where it is missing."""
-    try:
-        import accelerate  # noqa: F401
-    except ImportError as error:
-        raise ModuleNotFoundError(
-            "training needs the package accelerate: install it with `pip install accelerate`"
-        ) from error
-
-
-def new_accelerator(cpu: bool, precision: str) -> Any:
-    """What runs the loop where it is: device, processes, precision."""
-    need_accelerate()
-    from accelerate import Accelerator
-
-    return Accelerator(cpu=cpu, mixed_precision=precision)
-
-
-def release_accelerator(accelerator: Any) -> None:
-    """Let go of it, so that the next training may use another precision or several processes."""
-    from accelerate.state import AcceleratorState, GradientState
-
-    if accelerator.num_processes == 1:
-        AcceleratorState._reset_state(reset_partial_state=True)
-        GradientState._reset_state()
-
-
-def as_main_decides(decide: Callable[[], str], cpu: bool) -> str:
-    """The same answer in all processes, that of the main one."""
-    need_accelerate()
-    from accelerate import PartialState
-    from accelerate.utils import broadcast_object_list
-
-    state = PartialState(cpu=cpu)
-    if state.num_processes == 1:
-        return decide()
-    answer = [decide() if state.is_main_process else None]
-    return str(broadcast_object_list(answer)[0])
 
 
 def _number(*parts: int) -> int:

@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 import warnings
 from pathlib import Path
 
@@ -169,6 +170,19 @@ else:
     assert losses[0] == losses[1]
 
 
+def test_killed_before_its_first_checkpoint_it_begins_again(tmp_path, unbroken):
+    folder = train(tmp_path / "run").folder
+    for path in [*(folder / "checkpoints").iterdir(), folder / "metrics.jsonl"]:
+        path.unlink()
+    training.resume(folder, songs(), progress=False)
+    assert same(state(folder), state(unbroken.folder))
+    for path in (folder / "checkpoints").iterdir():
+        path.unlink()
+    again = train(folder)
+    assert [x["step"] for x in again.history if "loss" in x] == list(range(1, 13))
+    assert training.Result.load(folder).history == again.history
+
+
 def test_an_interrupt_keeps_the_best_model_and_can_be_resumed(tmp_path, unbroken):
     result = train(tmp_path / "run", trapped(60, interrupt))
     assert result.stopped == "interrupted"
@@ -268,11 +282,27 @@ def test_a_budget_of_time_is_kept(tmp_path):
     assert rates[-1] < 0.2 * max(rates)
 
 
+def test_judging_takes_no_more_than_a_share_of_a_budget_of_time(tmp_path, monkeypatch):
+    from demucs_lab.training import run
+
+    plain = run.separate
+
+    def slow(*args, **kwargs):
+        time.sleep(0.5)
+        return plain(*args, **kwargs)
+
+    monkeypatch.setattr(run, "separate", slow)
+    result = train(tmp_path / "run", steps=None, minutes=2 / 60, validations=100)
+    assert 2 <= sum("sdr" in line for line in result.history) <= 3  # the first, and the last word
+
+
 def test_a_model_of_ones_own_is_trained_on(tmp_path):
     model = models.build(MICRO["model"], **MICRO["model_options"])
     before = {k: v.clone() for k, v in model.state_dict().items()}
     result = train(tmp_path / "run", model=model, steps=1, learning_rate=1e-9, ema=0.0)
     after = result.model.state_dict()
+    assert same(model.state_dict(), before)
+    assert not same(after, before)
     assert all(torch.allclose(before[k], after[k], atol=1e-6) for k in before)
 
 
@@ -323,6 +353,28 @@ def test_no_word_on_stderr(tmp_path, capfd):
     out, err = capfd.readouterr()
     assert err == ""
     assert "100%" in out
+
+
+def test_tensorboard_is_told_what_the_metrics_hold(tmp_path, monkeypatch):
+    told = []
+
+    class SummaryWriter:
+        def __init__(self, folder):
+            told.append(folder)
+
+        def add_scalar(self, name, value, step):
+            told.append((name, value, step))
+
+        def close(self):
+            told.append("closed")
+
+    fake = types.SimpleNamespace(SummaryWriter=SummaryWriter)
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", fake)
+    result = train(tmp_path / "run", tensorboard=True, steps=2, validations=1)
+    assert (told[0], told[-1]) == (str(tmp_path / "run" / "tensorboard"), "closed")
+    losses = [(x["loss"], x["step"]) for x in result.history if "loss" in x]
+    assert [(v, s) for n, v, s in told[1:-1] if n == "loss"] == losses
+    assert ("sdr/bass", result.best.model[1], 2) in told
 
 
 def test_tensorboard_missing_is_one_sentence(tmp_path, monkeypatch):
