@@ -93,9 +93,9 @@ for track in lab.datasets.first_songs():
 # - **c** about an eighth: four stems, each half as tall
 # - **d** a quarter: 6 dB is a quarter
 
-# %% predict="two_stems_at_minus_6"
+# %% predict="every_stem_6_db_down"
 choice = "b"
-lab.predict("two_stems_at_minus_6", choice)
+lab.predict("every_stem_6_db_down", choice)
 
 # %% [markdown]
 # ## Sound is a table of numbers

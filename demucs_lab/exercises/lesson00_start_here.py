@@ -233,7 +233,7 @@ def _normalised(wav: Tensor) -> Tensor:
 
 PREDICTIONS = (
     Prediction(
-        name="two_stems_at_minus_6",
+        name="every_stem_6_db_down",
         lesson="00",
         question="You play the whole song and turn every stem down by 6 dB. How tall is the mix's "
         "waveform now?",
