@@ -111,7 +111,7 @@ $(PEERS)/.peers: pyproject.toml | $(ENV_PYTHON)
 	@echo "Installing the peers' code into $(PEERS) (some minutes the first time) ..."
 	@$(PYTHON) -m venv $(PEERS)
 	@$(PEERS_PYTHON) -m pip install -q --disable-pip-version-check $(PIP_ARGS) -e . pytest \
-		torch==2.11.0 torchaudio==2.11.0 demucs==4.1.0 asteroid==0.7.0 requests
+		torch==2.11.0 torchaudio==2.11.0 demucs==4.1.0 asteroid==0.7.0 requests accelerate
 	@$(PEERS_PYTHON) -m pip install -q --disable-pip-version-check $(PIP_ARGS) --no-deps \
 		--upgrade --target $(PEERS)/demucs2 demucs==2.0.3
 	@touch $@

@@ -1,8 +1,8 @@
 """Settings of a training: the papers' own, and what a laptop, a T4 or an 80 GB GPU can do.
 
-The papers' values come from facebookresearch/demucs: `v2` is its command line of 2021
-(`demucs/parser.py`), `v3`/`v4` its `conf/config.yaml` and grids. `claims.md` E has the augmentation
-as published.
+The papers' values come from facebookresearch/demucs: v2 is its command line of 2021
+(`demucs/parser.py`), v3 and v4 its `conf/config.yaml` and grids. Their batch is that of all GPUs
+together: with eight processes, train with an eighth of it.
 """
 
 from __future__ import annotations
@@ -143,8 +143,8 @@ _ON_MACHINE: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 # Shared by the papers' trainings: Adam at a constant 3e-4, L1, no clipping, remix in groups of 4,
-# gain 0.25 to 1.25, flips, pitch and tempo with probability 0.2. An excerpt of 11 s is cut to 0.88
-# of it by that, and up to a second is lost to a random shift: 11 · 0.88 − 1 = 8.68 s are heard.
+# gain 0.25 to 1.25, flips, pitch and tempo with probability 0.2. In v3 and v4 an excerpt of D
+# seconds is cut to 0.88 D by that, and a second is lost to a random shift; in v2 D is what is left.
 _PUBLISHED: dict[str, Any] = {
     "learning_rate": 3e-4, "cosine": False, "warmup": 0, "clip": None, "ema": 0.0,
     "pitch_tempo": 0.2, "validations": 60, "checkpoint_seconds": 600.0,
@@ -152,23 +152,25 @@ _PUBLISHED: dict[str, Any] = {
 _EPOCH = 19_000  # excerpts of MUSDB18's 86 training songs, one from each second on
 
 _PAPERS: dict[str, dict[str, Any]] = {
-    # 1911.13254 (2021): 10 s excerpts, batch 64, 360 epochs on 8 GPUs; no EMA.
+    # 1911.13254 as of v2: D = 10, batch 64, 180 epochs of twice the data; no EMA.
     "paper-demucs": {
-        "model": "demucs-v2", "batch": 64, "segment": 10 * 0.88, "steps": 360 * _EPOCH // 64,
+        "model": "demucs-v2", "batch": 64, "segment": 10.0, "steps": 360 * _EPOCH // 64,
     },
-    # Its Conv-TasNet: the music version with X=10, no pitch and tempo (claims.md E17).
+    # Its Conv-TasNet, the music version with X=10: no pitch and tempo.
     "paper-conv-tasnet": {
         "model": "conv-tasnet", "batch": 64, "segment": 8.0, "steps": 360 * _EPOCH // 64,
         "pitch_tempo": 0.0,
     },
-    # 2111.03600: 11 s excerpts, batch 64, 360 epochs; EMA of the weights (table 7).
+    # 2111.03600, v3: D = 11, batch 64, 360 epochs; EMA of the weights (table 7). Its penalty on
+    # singular values is not part of this kit.
     "paper-hdemucs": {
-        "model": "hdemucs", "batch": 64, "segment": 11 * 0.88, "steps": 360 * _EPOCH // 64,
+        "model": "hdemucs", "batch": 64, "segment": 11 * 0.88 - 1, "steps": 360 * _EPOCH // 64,
         "ema": 0.9999,
     },
-    # 2211.08553: batch 32, 1200 epochs of 800 batches, 10 s excerpts; EMA as in its grid `mmi.py`.
+    # 2211.08553, v4: D = 10, batch 32, 1200 epochs of 800 batches; EMA as in its grid `mmi.py`.
     "paper-htdemucs": {
-        "model": "htdemucs", "batch": 32, "segment": 7.8, "steps": 1200 * 800, "ema": 0.9999,
+        "model": "htdemucs", "batch": 32, "segment": 10 * 0.88 - 1, "steps": 1200 * 800,
+        "ema": 0.9999,
     },
 }  # fmt: skip
 
