@@ -111,9 +111,8 @@ def predict(name: str, choice: str | float | None) -> None:
     right = abs(off) <= prediction.within
     why = prediction.why["right" if right else "low" if off < 0 else "high"]
     unit = f" {prediction.unit}" if prediction.unit else ""
-    print(
-        f"{'✓' if right else '✗'} your guess {guess:g}{unit}, the answer {prediction.answer:g}{unit}"
-    )
+    mark = "✓" if right else "✗"
+    print(f"{mark} your guess {guess:g}{unit}, the answer {prediction.answer:g}{unit}")
     print(f"  {why}")
     if right:
         _progress.solved(name)
