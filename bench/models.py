@@ -9,9 +9,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
-import os
 import statistics
-import subprocess
 import sys
 import time
 import types
@@ -19,8 +17,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from _peers import run_there
+
 HERE = Path(__file__).resolve().parent
-PEERS = Path(os.environ.get("DEMUCS_LAB_PEERS", HERE.parent / ".venv-peers"))
 SOURCES = ["drums", "bass", "other", "vocals"]
 V2 = {"dconv_mode": 0, "gelu": False, "norm_starts": 99, "lstm_layers": 2}
 
@@ -109,15 +108,9 @@ def main() -> int:
     parser.add_argument("--scale", type=float, default=1.0, help="of the lengths of sound")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
-    python = PEERS / ("Scripts" if os.name == "nt" else "bin") / "python"
     result = HERE / "results" / "models.json"
-    result.parent.mkdir(exist_ok=True)
-    if Path(sys.prefix).resolve() != PEERS.resolve():
-        if python.exists():
-            return subprocess.run([python, __file__, *sys.argv[1:]], check=False).returncode
-        print(f"not measured: the peers' code is not in {PEERS.name}; `make parity` installs it")
-        result.write_text(json.dumps({"skipped": "no peers"}) + "\n", encoding="utf-8")
-        return 0
+    if (elsewhere := run_there(__file__, result)) is not None:
+        return elsewhere
 
     import torch
 

@@ -12,16 +12,15 @@ import argparse
 import copy
 import itertools
 import json
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from _peers import run_there
+
 HERE = Path(__file__).resolve().parent
-PEERS = Path(os.environ.get("DEMUCS_LAB_PEERS", HERE.parent / ".venv-peers"))
 SOURCES = ["drums", "bass", "other", "vocals"]
 V2 = {"dconv_mode": 0, "gelu": False, "norm_starts": 99, "lstm_layers": 2, "resample": False}
 TINY = {"samplerate": 22050, "channels": 24, "depth": 4, "segment": 3.0}
@@ -104,15 +103,9 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
-    python = PEERS / ("Scripts" if os.name == "nt" else "bin") / "python"
     result = HERE / "results" / "training.json"
-    result.parent.mkdir(exist_ok=True)
-    if Path(sys.prefix).resolve() != PEERS.resolve():
-        if python.exists():
-            return subprocess.run([python, __file__, *sys.argv[1:]], check=False).returncode
-        print(f"not measured: the peers' code is not in {PEERS.name}; `make parity` installs it")
-        result.write_text(json.dumps({"skipped": "no peers"}) + "\n", encoding="utf-8")
-        return 0
+    if (elsewhere := run_there(__file__, result)) is not None:
+        return elsewhere
 
     import torch
 
