@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from torch import Tensor
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 
@@ -77,12 +78,23 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.line(f"{count} tests: {reason}", yellow=True)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def musdb_root() -> Path:
     """The real MUSDB18 songs; only for tests marked `musdb`."""
     root = find_musdb()
     assert root is not None
     return root
+
+
+@pytest.fixture(scope="session")
+def real_stems(musdb_root: Path) -> Tensor:
+    """The excerpt "Music Delta - 80s Rock" of MUSDB18's 7-second sample, `[4, 2, T]`."""
+    from demucs_lab.datasets import MUSDB18
+
+    track = next((t for t in MUSDB18(musdb_root) if "80s Rock" in t.name), None)
+    if track is None or track.duration > 7:
+        pytest.skip("NEEDS THE 7-SECOND SAMPLE of MUSDB18: the figures are those of its excerpt")
+    return track.stems
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Oracles: closed forms on tiny numbers, properties on any, and the real excerpt."""
 
-import functools
 import math
 from types import SimpleNamespace
 
@@ -298,24 +297,6 @@ def test_oracles_of_the_real_excerpt(real_stems, method, n_fft, expected):
     estimates = oracle(real_stems, method, n_fft)
     measured = sdr(real_stems, estimates)
     assert measured.tolist() == pytest.approx(expected, abs=0.01)
-
-
-@pytest.fixture
-def real_stems(musdb_root):
-    """The excerpt "Music Delta - 80s Rock" of MUSDB18's 7-second sample, `[4, 2, T]`."""
-    return read_excerpt(musdb_root)
-
-
-@functools.cache
-def read_excerpt(root):
-    import musdb
-
-    tracks = musdb.DB(root=root, is_wav=any(root.glob("*/*/mixture.wav"))).tracks
-    track = next((t for t in tracks if "80s Rock" in t.name), None)
-    if track is None or track.duration > 7:
-        pytest.skip("NEEDS THE 7-SECOND SAMPLE of MUSDB18: the figures are those of its excerpt")
-    stems = np.stack([track.sources[name].audio.T for name in SOURCES])
-    return torch.from_numpy(stems).float()
 
 
 # --- the ceiling

@@ -1,6 +1,5 @@
 """Four answers to "how good is it?", each held against a formula or against museval."""
 
-import functools
 import math
 
 import numpy as np
@@ -226,18 +225,8 @@ def test_a_perfect_estimate_is_perfect_in_museval_too():
 
 @pytest.mark.musdb
 @needs_museval
-def test_bss_eval_equals_museval_on_the_real_excerpt(musdb_root):
-    stems = real_excerpt(musdb_root)
-    assert_equal_to_museval(stems, oracle(stems, "irm1"), 44100)
-
-
-@functools.cache
-def real_excerpt(root):
-    import musdb
-
-    track = musdb.DB(root=root, is_wav=any(root.glob("*/*/mixture.wav"))).tracks[0]
-    track.chunk_duration = min(6.8, track.duration)
-    return torch.from_numpy(np.stack([track.sources[name].audio.T for name in SOURCES])).float()
+def test_bss_eval_equals_museval_on_the_real_excerpt(real_stems):
+    assert_equal_to_museval(real_stems, oracle(real_stems, "irm1"), 44100)
 
 
 # --- bss_eval by itself
