@@ -1,4 +1,4 @@
-"""`python -m demucs_lab doctor | fetch | export | separate | evaluate | train`."""
+"""`python -m demucs_lab doctor | fetch | export | separate | evaluate | train | ship | results`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from demucs_lab import _cli_separation, _cli_training
+from demucs_lab import _cli_experiments, _cli_separation, _cli_shipping, _cli_training
 
 if TYPE_CHECKING:
     from demucs_lab.datasets import Track
@@ -77,6 +77,8 @@ def _parser() -> argparse.ArgumentParser:
 
     _cli_separation.add_commands(commands, _positive)
     _cli_training.add_commands(commands, _positive)
+    _cli_experiments.add_commands(commands, _positive)
+    _cli_shipping.add_commands(commands, _positive)
     return parser
 
 

@@ -1,6 +1,7 @@
-"""Weights that others trained: the official ones, downloaded, checked and kept (lesson 09).
+"""Trained weights: tiny models that the kit brings, and the authors' own to download (lesson 09).
 
-`available()` lists them, `fetch(name)` downloads, `load(name)` gives a model of this kit.
+`available()` lists them, `load(name)` gives a model; `card(name)` tells how a tiny one was made,
+and `fetch(name)` downloads an official one.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from typing import Any
 
 from demucs_lab._paths import cache_dir
 from demucs_lab.pretrained import download as _download
+from demucs_lab.pretrained import shipped
 from demucs_lab.pretrained.bag import Bag
 from demucs_lab.pretrained.official import HUB_ROOT, OFFICIAL, TH_ROOT, Published
 from demucs_lab.pretrained.reader import Package, read
+from demucs_lab.pretrained.shipped import card
 
-__all__ = ["OFFICIAL", "Bag", "Package", "available", "fetch", "folder", "load", "read"]
+__all__ = ["OFFICIAL", "Bag", "Package", "available", "card", "fetch", "folder", "load", "read"]
 
 
 def folder() -> Path:
@@ -24,12 +27,13 @@ def folder() -> Path:
 
 
 def available() -> dict[str, str]:
-    """What `load` knows by name, with a few words on each.
+    """What `load` knows by name, with a few words on each: those that are here already first.
 
     >>> "htdemucs_ft" in available()
     True
     """
-    return {name: published.about for name, published in OFFICIAL.items()}
+    official = {name: published.about for name, published in OFFICIAL.items()}
+    return {name: shipped.about(name) for name in shipped.names()} | official
 
 
 def fetch(name: str, progress: bool = True) -> list[Path]:
@@ -38,7 +42,7 @@ def fetch(name: str, progress: bool = True) -> list[Path]:
     The safetensors of the Hugging Face Hub first, the older `.th` files where there are none. Both
     are checked: a `.th` against the hash in its name, safetensors against the one that the Hub
     states. What was fetched once is not fetched again, and an interrupted download goes on where
-    it stopped. With `DEMUCS_LAB_OFFLINE=1` nothing is downloaded.
+    it stopped. With `DEMUCS_LAB_OFFLINE=1` nothing is downloaded. A tiny model is here already.
 
     Args:
         name: one of `available()`.
@@ -51,6 +55,8 @@ def fetch(name: str, progress: bool = True) -> list[Path]:
         ValueError: if there is no such model, or a file is not what was published.
         ConnectionError: if a file is neither here nor to be had.
     """
+    if name in shipped.names():
+        return [shipped.weights(name)]
     published = _published(name)
     return [
         _fetch_part(name, published, number, progress) for number in range(len(published.files))
@@ -61,8 +67,8 @@ def load(name: str | os.PathLike[str], progress: bool = True) -> Any:
     """A model with trained weights, ready to separate.
 
     Args:
-        name: one of `available()`, fetched if need be; or the path of a file: the authors' `.th` or
-            `.safetensors`, or what `model.save` wrote.
+        name: one of `available()`, downloaded if it did not come with the kit; or the path of a
+            file: the authors' `.th` or `.safetensors`, or what `model.save` wrote.
         progress: show a bar while downloading.
 
     Returns:
@@ -73,6 +79,8 @@ def load(name: str | os.PathLike[str], progress: bool = True) -> Any:
             this kit does not have.
         ConnectionError: if the weights are neither here nor to be had.
     """
+    if str(name) in shipped.names():
+        return _load_file(shipped.weights(str(name)))
     if str(name) not in OFFICIAL and (isinstance(name, os.PathLike) or _looks_like_a_path(name)):
         return _load_file(Path(name).expanduser())
     published = _published(str(name))
@@ -107,7 +115,7 @@ def build(package: Package, published: Published | None = None) -> Any:
 def _published(name: str) -> Published:
     if name not in OFFICIAL:
         raise ValueError(
-            f"there is no pretrained model {name!r}: choose from {', '.join(OFFICIAL)}"
+            f"there is no pretrained model {name!r}: choose from {', '.join(available())}"
         )
     return OFFICIAL[name]
 
