@@ -23,15 +23,32 @@ def decompose(references: np.ndarray, estimates: np.ndarray, window: int, hop: i
     """SDR, ISR, SIR and SAR of each source in each window.
 
     Args:
-        references, estimates: float64 `[S, C, T]`.
+        references: float64 `[S, C, T]`.
+        estimates: of K systems, `[K, S, C, T]`.
         window, hop: in samples.
 
     Returns:
-        `[4, S, windows]` in dB; NaN in a window where any source is silent.
+        `[K, 4, S, windows]` in dB; NaN in a window where any source is silent.
     """
+    filters = zip(*_filters(references, estimates), strict=True)
+    scores = [
+        _in_windows(references, guess, *own, window, hop)
+        for guess, own in zip(estimates, filters, strict=True)
+    ]
+    return np.stack(scores)
+
+
+def _in_windows(
+    references: np.ndarray,
+    estimates: np.ndarray,
+    spatial: np.ndarray,
+    joint: np.ndarray,
+    window: int,
+    hop: int,
+) -> np.ndarray:
+    """The scores of one system, `[4, S, windows]`, from the filters of `_filters`."""
     n_sources, n_channels, length = references.shape
     window = min(window, length)
-    spatial, joint = _filters(references, estimates)
     n_fft = 2 * scipy.fft.next_fast_len((window + FILTER_LENGTH) // 2, real=True)  # even
     spatial = scipy.fft.rfft(spatial, n_fft)  # [S, C, C, F]
     joint = scipy.fft.rfft(joint, n_fft)  # [S, C, P, F]
@@ -60,18 +77,21 @@ def _filters(references: np.ndarray, estimates: np.ndarray) -> tuple[np.ndarray,
     """Least-squares filters over the whole song, from references to each estimated channel.
 
     Returns:
-        `[S, C, C, taps]` from the channels of the true source alone (what it explains is the
-        source, spatially distorted), and `[S, C, P, taps]` from all references together (what
-        these add is interference).
+        For each of K systems `[S, C, C, taps]` from the channels of the true source alone (what it
+        explains is the source, spatially distorted), and `[S, C, P, taps]` from all references
+        together (what these add is interference).
     """
-    n_sources, n_channels, _ = references.shape
+    n_systems, n_sources, n_channels, _ = estimates.shape
     n_signals = n_sources * n_channels
     among, across = _correlations(references, estimates)
-    joint = _solve(among, across).reshape(n_sources, n_channels, n_signals, -1)
-    spatial = np.empty((n_sources, n_channels, n_channels, FILTER_LENGTH))
+    joint = _solve(among, across).reshape(n_systems, n_sources, n_channels, n_signals, -1)
+    across = across.reshape(n_signals, n_systems, n_sources, n_channels, -1)
+    spatial = np.empty((n_systems, n_sources, n_channels, n_channels, FILTER_LENGTH))
     for source in range(n_sources):
         own = slice(source * n_channels, (source + 1) * n_channels)
-        spatial[source] = _solve(among[own, own], across[own, own])
+        targets = across[own, :, source].reshape(n_channels, -1, FILTER_LENGTH)
+        solved = _solve(among[own, own], targets)
+        spatial[:, source] = solved.reshape(n_systems, n_channels, n_channels, -1)
     return spatial, joint
 
 
@@ -82,17 +102,18 @@ def _correlations(references: np.ndarray, estimates: np.ndarray) -> tuple[np.nda
 
     Returns:
         With y_q the references, `[P, P, 2 taps - 1]`, lag k at index taps − 1 + k; with y_q the
-        estimates, `[P, P, taps]`, lag k at index k.
+        estimates, `[P, K·P, taps]`, lag k at index k.
     """
     length = references.shape[-1]
     references, estimates = references.reshape(-1, length), estimates.reshape(-1, length)
-    n_signals, margin = len(references), FILTER_LENGTH - 1
+    n_signals, n_all = len(references), len(references) + len(estimates)
+    margin = FILTER_LENGTH - 1
     step = _BLOCK - 2 * margin
     starts = range(0, length, step)
-    total = np.zeros((_BLOCK // 2 + 1, n_signals, 2 * n_signals), complex)
+    total = np.zeros((_BLOCK // 2 + 1, n_signals, n_all), complex)
     for first in range(0, len(starts), _BLOCKS_AT_ONCE):
         group = starts[first : first + _BLOCKS_AT_ONCE]
-        around = np.zeros((2 * n_signals, len(group), _BLOCK))
+        around = np.zeros((n_all, len(group), _BLOCK))
         for i, start in enumerate(group):
             begin, end = max(start - margin, 0), min(start + step + margin, length)
             to = slice(begin - start + margin, end - start + margin)
@@ -100,7 +121,7 @@ def _correlations(references: np.ndarray, estimates: np.ndarray) -> tuple[np.nda
             around[n_signals:, i, to] = estimates[:, begin:end]
         within = around[:n_signals, :, margin : margin + step]
         x = scipy.fft.rfft(within, _BLOCK).conj()  # [P, blocks, F]
-        y = scipy.fft.rfft(around)  # [2P, blocks, F]
+        y = scipy.fft.rfft(around)  # [P + K·P, blocks, F]
         total += np.ascontiguousarray(x.transpose(2, 0, 1)) @ y.transpose(2, 1, 0)
     # A stretch starts `margin` samples before its block, so lag −margin has index 0.
     lagged = scipy.fft.irfft(total, axis=0)[: 2 * margin + 1].transpose(1, 2, 0)

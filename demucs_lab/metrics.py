@@ -85,7 +85,7 @@ class SilentSourceError(ValueError):
 
 @dataclass(frozen=True)
 class BSSEval:
-    """Scores per source and window, each `[S, windows]` in dB; NaN where museval gives NaN."""
+    """Scores per source and window, each `[..., S, windows]` in dB; NaN where museval gives NaN."""
 
     sdr: Tensor
     isr: Tensor
@@ -93,14 +93,14 @@ class BSSEval:
     sar: Tensor
 
     def median(self) -> dict[str, Tensor]:
-        """The median over windows, `[S]` each: one song's entry in a table.
+        """The median over windows, `[..., S]` each: one song's entry in a table.
 
         As in museval, windows that are NaN (somebody is silent) or infinite (nothing to improve)
         are left out; NaN if no window is left.
         """
         scores = {name: getattr(self, name) for name in _SCORES}
         return {
-            name: score.where(score.isfinite(), torch.nan).nanquantile(0.5, dim=1)
+            name: score.where(score.isfinite(), torch.nan).nanquantile(0.5, dim=-1)
             for name, score in scores.items()
         }
 
@@ -124,22 +124,24 @@ def bss_eval(
     a mono source panned in float32 has channels that differ by rounding alone.
 
     Args:
-        references, estimates: `[S, C, T]`. With one source there is no interference: its SIR is
-            infinite.
+        references: `[S, C, T]`. With one source there is no interference: its SIR is infinite.
+        estimates: `[..., S, C, T]`: those of several systems at once share the work that depends on
+            the references alone, which is most of it.
         samplerate: in Hz.
         window, hop: in seconds, cut down to whole samples as museval does. A window longer than
             the song (`math.inf`) is the whole song; a rest at the end that fills no window is not
             scored.
 
     Returns:
-        `BSSEval`, each score `[S, windows]`. As in museval, a window in which any source of either
-        side is silent (its channels add up to zero throughout) is NaN for every source.
+        `BSSEval`, each score `[..., S, windows]`. As in museval, a window in which any source of
+        either side is silent (its channels add up to zero throughout) is NaN for every source.
 
     Raises:
         ValueError: if shapes differ, `window` or `hop` is no whole sample long, a sample is NaN,
             or a source or an estimate is silent from end to end.
     """
-    if references.shape != estimates.shape or references.dim() != 3 or references.numel() == 0:
+    fit = references.dim() == 3 and references.shape == estimates.shape[-3:]
+    if not fit or references.numel() == 0 or estimates.numel() == 0:
         raise ValueError(
             f"expected references and estimates of one shape [sources, channels, time], got "
             f"{list(references.shape)} and {list(estimates.shape)}"
@@ -148,10 +150,10 @@ def bss_eval(
     for what, signals in (("reference", truth), ("estimate", guess)):
         if not np.isfinite(signals).all():
             raise ValueError(f"a {what} holds NaN or infinite samples")
-        silent = np.flatnonzero((signals.sum(1) == 0).all(-1))
+        silent = np.argwhere((signals.sum(-2) == 0).all(-1))
         if len(silent):
             raise SilentSourceError(
-                f"{what} {_source_name(silent[0], len(signals))} is silent from end to end: "
+                f"{what} {_source_name(silent[0, -1], len(references))} is silent from end to end: "
                 f"BSSEval has no answer for it; choose an excerpt where it plays"
             )
     length = truth.shape[-1]
@@ -161,8 +163,9 @@ def bss_eval(
             f"expected window and hop in seconds, at least one sample long, got window={window} "
             f"and hop={hop} at {samplerate} Hz"
         )
-    scores = torch.from_numpy(_bsseval.decompose(truth, guess, *samples))
-    return BSSEval(*scores)
+    systems = guess.reshape(-1, *truth.shape)
+    scores = torch.from_numpy(_bsseval.decompose(truth, systems, *samples))
+    return BSSEval(*scores.movedim(1, 0).reshape(4, *estimates.shape[:-2], -1))
 
 
 @dataclass(frozen=True)

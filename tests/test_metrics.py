@@ -173,6 +173,22 @@ def test_bss_eval_equals_museval(shape, window, hop):
     assert_equal_to_museval(*band(*shape), window=window, hop=hop)
 
 
+def test_several_systems_at_once_score_as_each_alone():
+    references, first = band(2, 2, 1.5)
+    second = first + 0.1 * noise(*first.shape, seed=1)
+    second[0, :, :RATE] = 0  # a window that is NaN for this system only
+    together = bss_eval(references, torch.stack([first, second])[None], RATE, 0.5, 0.4)
+    for index, estimates in enumerate((first, second)):
+        alone = bss_eval(references, estimates, RATE, 0.5, 0.4)
+        for score in SCORES:
+            both = getattr(together, score)
+            assert both.shape == (1, 2, *getattr(alone, score).shape)
+            torch.testing.assert_close(
+                both[0, index], getattr(alone, score), rtol=0, atol=1e-9, equal_nan=True
+            )
+        torch.testing.assert_close(together.median()["sir"][0, index], alone.median()["sir"])
+
+
 @needs_museval
 @pytest.mark.parametrize("level", [1e-5, 1e3])
 def test_bss_eval_equals_museval_at_any_level(level):
