@@ -1,0 +1,59 @@
+"""`python -m demucs_lab experiment`: a claim of the course, measured again."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Positive = Callable[[type], Callable[[str], float]]
+
+
+def add_commands(commands: Any, positive: Positive) -> None:
+    """Give the command line its command."""
+    command = commands.add_parser("experiment", help="measure a claim of the course again")
+    command.add_argument(
+        "names", nargs="*", metavar="NAME", help="see --list; `all`: one after the other"
+    )
+    command.add_argument("--list", action="store_true", help="show what there is")
+    command.add_argument(
+        "--reduced", action="store_true", help="one seed, fewer steps and songs: a few minutes"
+    )
+    command.add_argument("--seeds", type=positive(int), metavar="N", help="how many (default: 3)")
+    command.add_argument(
+        "--steps", type=positive(int), metavar="N", help="of each training, instead of its own"
+    )
+    command.add_argument(
+        "--out", type=Path, metavar="DIR", help="for the JSON files, instead of the package's own"
+    )
+    command.add_argument(
+        "--show", action="store_true", help="print the results that are shipped, run nothing"
+    )
+    command.set_defaults(run=run_experiment)
+
+
+def run_experiment(options: argparse.Namespace) -> int:
+    """Run experiments and print their tables; an interrupted run goes on where it stopped."""
+    from demucs_lab.training import experiments
+    from demucs_lab.training.experiments.running import make_plan, prepare
+
+    if options.list:
+        print(experiments.listing())
+        return 0
+    if not options.names:
+        raise ValueError("which experiment? `experiment --list` shows them")
+    names = [*experiments.EXPERIMENTS] if options.names == ["all"] else options.names
+    if options.show:
+        print("\n\n".join(experiments.table(name) for name in names))
+        return 0
+    settings = {"reduced": options.reduced, "seeds": options.seeds, "steps": options.steps}
+    if len(names) > 1:  # seed by seed, so that whenever it ends every experiment has as many
+        plans = [make_plan(name, **settings) for name in names]
+        for seed in range(max(len(plan.seeds) for plan in plans)):
+            for plan in plans:
+                if seed in plan.seeds:
+                    prepare(plan, seed)
+    for name in names:
+        print(experiments.table(experiments.run(name, out=options.out, **settings)), flush=True)
+    return 0
