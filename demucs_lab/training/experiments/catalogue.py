@@ -82,8 +82,8 @@ class Experiment:
 
 _PLAIN: dict[str, Any] = {"validations": 1, "checkpoint_seconds": 3600.0}
 _DEMUCS = preset("tiny-demucs").but(steps=300, **_PLAIN)
-_HDEMUCS = preset("tiny-hdemucs").but(steps=200, **_PLAIN)
-_HTDEMUCS = preset("tiny-htdemucs").but(steps=200, **_PLAIN)
+_HDEMUCS = preset("tiny-hdemucs").but(steps=160, **_PLAIN)
+_HTDEMUCS = preset("tiny-htdemucs").but(steps=160, **_PLAIN)
 _NO_AUGMENTATION: dict[str, Any] = {
     "sign_flip": False, "channel_swap": False, "remix": False, "gain": None,
 }  # fmt: skip

@@ -120,6 +120,7 @@ def _draw_differences(axis: Axes, found: Results) -> None:
             labels.append(f"published: {entry['variant'] or 'see the text'}")
     axis.axvline(0, color="gray", linewidth=0.8)
     axis.set_yticks([-i for i in range(len(labels))], labels)
+    axis.set_ylim(0.5 - len(labels), 0.5)
     axis.set_xlabel("difference in SDR, dB")
 
 
