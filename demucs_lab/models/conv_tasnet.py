@@ -163,13 +163,22 @@ class ConvTasNet(SeparationModel):
     def estimate_masks(self, frames: Tensor) -> Tensor:
         """`[B, K, N]` → `[B, K, S, N]`."""
         x = self.bottleneck(self.input_norm(frames))  # [B, K, B]
-        skips = torch.zeros_like(x)
+        room = self.room(x)
+        skips = torch.zeros_like(x) if self.skip_path else None
         for block in itertools.chain(*self.repeats):
-            x, skip = block(x)  # [B, K, B] twice
-            skips = skips if skip is None else skips + skip
-        x = self.mask_prelu(skips if self.skip_path else x)  # [B, K, B]
+            x, skips = block(x, skips, room)  # [B, K, B] twice
+        x = self.mask_prelu(x if skips is None else skips)  # [B, K, B]
         masks = self.masks(x).unflatten(-1, (len(self.sources), self.N))  # [B, K, S, N]
-        return masks.relu() if self.mask == "relu" else masks.sigmoid()
+        return masks.relu_() if self.mask == "relu" else masks.sigmoid_()
+
+    def room(self, x: Tensor) -> Room | None:
+        """Two tensors `[B, K, H]` that all blocks write into, where no gradient needs them.
+
+        On a CPU, wide memory fresh from the system costs more time than what is computed in it.
+        """
+        if torch.is_grad_enabled() or not x.is_cpu or x.dtype != self.masks.weight.dtype:
+            return None
+        return x.new_empty(*x.shape[:2], self.H), x.new_empty(*x.shape[:2], self.H)
 
     def decode(self, masked: Tensor, length: int) -> Tensor:
         """Back to L samples per frame, overlapped and added: `[B, K, S, N]` → `[B, S, C, T]`."""
@@ -203,49 +212,94 @@ class ConvTasNet(SeparationModel):
 class TemporalBlock(nn.Module):
     """A residual block: wide 1×1, dilated depthwise convolution, narrow 1×1 (figure 1C).
 
-    Shape: `[B, K, B]` → the same (what goes on) and the skip path's share.
+    Shape: `[B, K, B]` → the same (what goes on) and the sum of the skip paths so far. Given `room`
+    (see `ConvTasNet.room`), it writes there and over its inputs.
     """
 
     def __init__(self, model: ConvTasNet, dilation: int, last: bool) -> None:
         super().__init__()
         B, H, norm, bias = model.B, model.H, NORMS[model.norm], model.skip_path
-        self.expand = Pointwise(B, H, bias=bias)
-        self.prelu1, self.norm1 = nn.PReLU(), norm(H)
+        self.expand = Product(B, H, bias=bias)
+        self.prelu1, self.norm1 = PReLU(), norm(H)
         self.depthwise = Depthwise(H, model.P, dilation, model.causal, bias=bias)
-        self.prelu2, self.norm2 = nn.PReLU(), norm(H)
-        self.project = None if last and model.skip_path else Pointwise(H, B, bias=bias)
-        self.skip = Pointwise(H, B, bias=bias) if model.skip_path else None
+        self.prelu2, self.norm2 = PReLU(), norm(H)
+        self.project = None if last and model.skip_path else Product(H, B, bias=bias)
+        self.skip = Product(H, B, bias=bias) if model.skip_path else None
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        y = self.norm1(self.prelu1(self.expand(x)))  # [B, K, H]
-        y = self.norm2(self.prelu2(self.depthwise(y)))  # [B, K, H]
-        skip = self.skip(y) if self.skip else None  # [B, K, B]
-        return x if self.project is None else x + self.project(y), skip
+    def forward(
+        self, x: Tensor, skips: Tensor | None = None, room: Room | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        one, two = room or (None, None)
+        y = self.expand(x, out=one)  # [B, K, H]
+        y = self.norm1(self.prelu1(y, out=one), out=one)
+        y = self.depthwise(y, out=two)
+        y = self.norm2(self.prelu2(y, out=two), out=two)
+        if self.skip:
+            skips = self.skip(y, plus=skips, out=skips if room else None)  # [B, K, B]
+        if self.project:
+            x = self.project(y, plus=x, out=x if room else None)  # [B, K, B]
+        return x, skips
+
+
+# The parts of a block write into `out` where it is given, and only then; it may be their input.
+
+
+class Product(Pointwise):
+    """A 1×1 convolution, and the sum of its result with `plus`."""
+
+    def forward(self, x: Tensor, plus: Tensor | None = None, out: Tensor | None = None) -> Tensor:
+        rows, matrix = x.flatten(0, 1), self.weight[..., 0].T  # [B K, chin] and [chin, chout]
+        into = None if out is None else out.flatten(0, 1)  # [B K, chout]
+        if plus is None:
+            y = torch.mm(rows, matrix, out=into)
+        else:
+            y = torch.addmm(plus.flatten(0, 1), rows, matrix, out=into)
+        if self.bias is not None:
+            y = y.add_(self.bias)
+        return y.unflatten(0, x.shape[:2])
+
+
+class PReLU(nn.PReLU):
+    """Negative values times one learned slope."""
+
+    def forward(self, x: Tensor, out: Tensor | None = None) -> Tensor:
+        if out is None:
+            return F.prelu(x, self.weight)
+        return F.leaky_relu_(x if x is out else out.copy_(x), self.weight.item())
 
 
 class Depthwise(nn.Conv1d):
-    """A dilated convolution of each channel by itself, `[B, K, H]` → `[B, K, H]`.
-
-    Written in rows of `dilation` frames, the frames that a filter meets stand in one column: the
-    dilated convolution is a plain one down the columns, which is the faster one.
-    """
+    """A dilated convolution of each channel by itself, `[B, K, H]` → `[B, K, H]`."""
 
     def __init__(self, channels: int, taps: int, dilation: int, causal: bool, bias: bool) -> None:
         super().__init__(channels, channels, taps, dilation=dilation, groups=channels, bias=bias)
-        self.past = taps - 1 if causal else taps // 2  # rows of silence before the first frame
+        self.past = taps - 1 if causal else taps // 2  # taps before the frame itself
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, out: Tensor | None = None) -> Tensor:
+        return self.in_rows(x) if out is None else self.by_shifts(x, out)
+
+    def in_rows(self, x: Tensor) -> Tensor:
+        """Written in rows of `dilation` frames, the frames that a filter meets form a column.
+
+        The dilated convolution is a plain one down the columns, which is the faster one.
+        """
         frames, width = x.shape[1], self.dilation[0]
         rows = F.pad(x, (0, 0, 0, -frames % width)).unflatten(1, (-1, width))  # [B, K/d, d, H]
         image = rows.permute(0, 3, 1, 2)  # [B, H, K/d, d]
-        y = F.conv2d(
-            image,
-            self.weight.unsqueeze(-1),
-            self.bias,
-            padding=(self.past, 0),
-            groups=len(self.weight),
-        )
+        taps = self.weight.unsqueeze(-1)
+        y = F.conv2d(image, taps, self.bias, padding=(self.past, 0), groups=len(taps))
         return y[:, :, : image.shape[2]].permute(0, 2, 3, 1).flatten(1, 2)[:, :frames]
+
+    def by_shifts(self, x: Tensor, out: Tensor) -> Tensor:
+        """Each tap times all frames at once, moved to where it hears them; not `out` = `x`."""
+        frames, taps = x.shape[1], self.weight[:, 0].T  # [P, H]
+        torch.mul(x, taps[self.past], out=out)
+        for i, tap in enumerate(taps):
+            move = (i - self.past) * self.dilation[0]
+            begin, end = max(0, -move), frames - max(0, move)  # outside is silence
+            if move and begin < end:
+                out[:, begin:end].addcmul_(x[:, begin + move : end + move], tap)
+        return out if self.bias is None else out.add_(self.bias)
 
 
 class GlobalNorm(nn.Module):
@@ -256,10 +310,17 @@ class GlobalNorm(nn.Module):
         self.gamma = nn.Parameter(torch.ones(channels))
         self.beta = nn.Parameter(torch.zeros(channels))
 
-    def forward(self, x: Tensor) -> Tensor:
-        image = x.transpose(1, 2).unsqueeze(2)  # [B, H, 1, K], channels still side by side
-        y = F.group_norm(image, 1, self.gamma, self.beta, EPS)
-        return y.squeeze(2).transpose(1, 2)
+    def forward(self, x: Tensor, out: Tensor | None = None) -> Tensor:
+        # No gradient reaches the mean that is taken away beforehand: the norm takes it all away.
+        # Beforehand, since the squares of a large mean would drown those of the deviations.
+        x = torch.sub(x, x.detach().mean((1, 2), keepdim=True), out=out)
+        if out is None:
+            image = x.transpose(1, 2).unsqueeze(2)  # [B, H, 1, K], channels still side by side
+            y = F.group_norm(image, 1, self.gamma, self.beta, EPS)
+            return y.squeeze(2).transpose(1, 2)
+        power = torch.linalg.vector_norm(x, dim=2).double().square().mean(1) / x.shape[2]  # [B]
+        scale = (power + EPS).rsqrt().to(x.dtype).view(-1, 1, 1)
+        return torch.addcmul(self.beta, x, self.gamma * scale, out=out)
 
 
 class ChannelNorm(nn.Module):
@@ -270,11 +331,13 @@ class ChannelNorm(nn.Module):
         self.gamma = nn.Parameter(torch.ones(channels))
         self.beta = nn.Parameter(torch.zeros(channels))
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.layer_norm(x, x.shape[-1:], self.gamma, self.beta, EPS)
+    def forward(self, x: Tensor, out: Tensor | None = None) -> Tensor:
+        y = F.layer_norm(x, x.shape[-1:], self.gamma, self.beta, EPS)
+        return y if out is None else out.copy_(y)
 
 
 EPS = 1e-8
+Room = tuple[Tensor, Tensor]
 NORMS: dict[str, type[nn.Module]] = {"gLN": GlobalNorm, "cLN": ChannelNorm}
 
 
