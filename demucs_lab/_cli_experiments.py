@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -48,12 +49,21 @@ def run_experiment(options: argparse.Namespace) -> int:
         print("\n\n".join(experiments.table(name) for name in names))
         return 0
     settings = {"reduced": options.reduced, "seeds": options.seeds, "steps": options.steps}
-    if len(names) > 1:  # seed by seed, so that whenever it ends every experiment has as many
-        plans = [make_plan(name, **settings) for name in names]
-        for seed in range(max(len(plan.seeds) for plan in plans)):
-            for plan in plans:
-                if seed in plan.seeds:
+    if len(names) == 1:
+        print(experiments.table(experiments.run(names[0], out=options.out, **settings)))
+        return 0
+    plans = [make_plan(name, **settings) for name in names]
+    failed: dict[str, str] = {}
+    for seed in range(max(len(plan.seeds) for plan in plans)):  # after each, all have as many
+        for plan in plans:
+            if seed in plan.seeds:
+                with contextlib.suppress(FloatingPointError):  # `run` meets it again and says so
                     prepare(plan, seed)
     for name in names:
-        print(experiments.table(experiments.run(name, out=options.out, **settings)), flush=True)
-    return 0
+        try:
+            print(experiments.table(experiments.run(name, out=options.out, **settings)), flush=True)
+        except Exception as error:
+            failed[name] = str(error)
+    for name, reason in failed.items():
+        print(f"{name} could not be run: {reason}")
+    return 1 if failed else 0

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from demucs_lab.training import augment
+from demucs_lab.training import augment, experiments
 from demucs_lab.training.loop import Result, resume, settings, train
 from demucs_lab.training.presets import Config, preset, presets
 
-__all__ = ["Config", "Result", "augment", "preset", "presets", "resume", "settings", "train"]
+__all__ = [
+    "Config",
+    "Result",
+    "augment",
+    "experiments",
+    "preset",
+    "presets",
+    "resume",
+    "settings",
+    "train",
+]

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from demucs_lab._tables import Cell, text_table
+from demucs_lab.training.experiments import running
 from demucs_lab.training.experiments.catalogue import EXPERIMENTS
-from demucs_lab.training.experiments.running import SHIPPED, results
+from demucs_lab.training.experiments.running import results
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,7 +22,7 @@ _OURS, _THEIRS = "#0072B2", "#D55E00"
 def listing() -> str:
     """Every experiment, its question, and whether its results are shipped."""
     rows = [
-        [name, one.question, "yes" if (SHIPPED / f"{name}.json").is_file() else "not yet"]
+        [name, one.question, "yes" if (running.SHIPPED / f"{name}.json").is_file() else "not yet"]
         for name, one in EXPERIMENTS.items()
     ]
     return text_table(["experiment", "question", "results"], rows)
@@ -102,7 +103,8 @@ def figure(name_or_results: str | Results) -> Figure:
 
 
 def _draw_differences(axis: Axes, found: Results) -> None:
-    over, labels = _over(found), []
+    over = _over(found)
+    labels: list[str] = []
     for name, entry in found["variants"].items():
         if "difference" not in entry:
             continue

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -169,8 +168,9 @@ def collect(plan: Plan, progress: bool = True) -> dict[str, Any]:
             for variant in one.variants:
                 found[variant.name].append(_one(plan, variant, seed, progress, model))
     except KeyboardInterrupt:
-        done, wanted = sum(map(len, found.values())), len(plan.seeds) * len(found)
-        print(f"{one.name}: interrupted; {done} of {wanted} are kept, the same call goes on there")
+        if not one.checkpoint:
+            done, wanted = sum(map(len, found.values())), len(plan.seeds) * len(found)
+            print(f"{one.name}: interrupted; {done} of {wanted} are kept, the same call goes on")
         raise
     return _described(plan, found, model)
 
@@ -180,15 +180,16 @@ def _one(
 ) -> dict[str, Any]:
     if variant.config is None:
         scores, seconds = trials.scored(model, variant, seed, plan.held_out)
-        trial = {"scores": scores, "seconds": seconds}
+        trial: dict[str, Any] = {"scores": scores, "seconds": seconds}
         how = f"{seconds:.1f} s"
     else:
         kept = trials.is_kept(variant, seed, plan.songs)
         trial = trials.trial(variant, seed, plan.songs, plan.held_out, progress)
         how = "kept from before" if kept else f"{trial['training']['seconds']:.0f} s"
     if progress:
-        mean = statistics.interval(_array([trial])[0].ravel())["mean"]
-        print(f"{plan.experiment.name}: {variant.name}, seed {seed}: {mean:.2f} dB ({how})")
+        mean = np.nanmean(_array([trial]))
+        line = f"{plan.experiment.name}: {variant.name}, seed {seed}: {mean:.2f} dB ({how})"
+        print(line, flush=True)  # a log is read while it grows
     return trial
 
 
@@ -203,11 +204,11 @@ def _checkpoint(plan: Plan) -> Any:
 
 
 def _described(plan: Plan, found: dict[str, list[dict[str, Any]]], model: Any) -> dict[str, Any]:
-    one, began = plan.experiment, time.monotonic()
+    one = plan.experiment
     sources = list((model or trials.build(one.variants[0], 0)).sources)
     scores = {name: _array(rows) for name, rows in found.items()}
     minutes = sum(track.duration for track in plan.held_out) / 60
-    variants = {}
+    variants: dict[str, dict[str, Any]] = {}
     for variant in one.variants:
         rows, mine = found[variant.name], scores[variant.name]
         entry = _settings(variant)
@@ -224,8 +225,8 @@ def _described(plan: Plan, found: dict[str, list[dict[str, Any]]], model: Any) -
             for seed, row, array in zip(plan.seeds, rows, mine, strict=True)
         ]
         if one.layers:
-            for seed in entry["seeds"]:
-                seed["layers"] = trials.layer_scales(variant, seed["seed"], plan.songs[0])
+            for seed, row in zip(plan.seeds, entry["seeds"], strict=True):
+                row["layers"] = trials.layer_scales(variant, seed, plan.songs[0])
         variants[variant.name] = entry
     trainings = {
         trials.key(v, seed, plan.songs): row["training"]
@@ -255,7 +256,9 @@ def _described(plan: Plan, found: dict[str, list[dict[str, Any]]], model: Any) -
         "published": [dataclasses.asdict(entry) for entry in PUBLISHED[one.name]],
         "published_note": NOTES.get(one.name),
         "training_seconds": round(sum(t["seconds"] for t in trainings.values()), 1),
-        "collecting_seconds": round(time.monotonic() - began, 1),
+        "separation_processor_seconds": round(
+            sum(r["seconds"] for rs in found.values() for r in rs), 1
+        ),
         "machines": [m for i, m in enumerate(machines) if m not in machines[:i]],
     }
 
@@ -265,6 +268,7 @@ def _settings(variant: Variant) -> dict[str, Any]:
     if variant.config:
         config = dataclasses.asdict(variant.config)
         config = {k: v for k, v in config.items() if k not in ("name", "seed", "minutes")}
+        config["gain"] = list(config["gain"]) if config["gain"] else None
     return {
         "note": variant.note,
         "training": config,

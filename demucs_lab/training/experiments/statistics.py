@@ -21,7 +21,7 @@ HOW = {
 """How the intervals are made, as every result says."""
 
 
-def interval(values: Sequence[float]) -> dict[str, Any]:
+def interval(values: Sequence[float] | np.ndarray) -> dict[str, Any]:
     """Mean and 95 % t-interval; None where one value alone cannot say.
 
     Values that are NaN (a silent source has no SDR) are left out.

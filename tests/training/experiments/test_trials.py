@@ -1,0 +1,120 @@
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+from songs import songs
+
+from demucs_lab.training.experiments import trials
+from demucs_lab.training.experiments.catalogue import EXPERIMENTS, Variant
+
+from .conftest import BASE
+
+
+def test_the_key_is_of_what_decides_the_weights():
+    learned = songs(3)
+
+    def key(seed=0, songs=learned, branch=None, **changes):
+        return trials.key(Variant("any", BASE.but(**changes), branch=branch), seed, songs)
+
+    assert key() == key(name="another", checkpoint_seconds=5.0)
+    assert key() == trials.key(Variant("other", BASE, separation={"shifts": 3}), 0, learned)
+    others = [
+        key(seed=1), key(songs=learned[:2]), key(steps=4), key(loss="l2"), key(branch="time"),
+        key(model_options={**BASE.model_options, "glu": False}), key(remix=False),
+    ]  # fmt: skip
+    assert len({key(), *others}) == 1 + len(others)
+
+
+def test_a_change_of_the_code_forgets_what_was_trained(monkeypatch):
+    before = trials.key(Variant("any", BASE), 0, songs(2))
+    monkeypatch.setattr(trials, "CODE", trials.CODE + 1)
+    assert trials.key(Variant("any", BASE), 0, songs(2)) != before
+
+
+def test_a_kept_model_has_the_weights_of_the_training(trained):
+    variant, held_out = Variant("base", BASE), songs(4)[3:]
+    first, about = trials.trained(variant, 7, songs(3), held_out, progress=False)
+    again, kept = trials.trained(variant, 7, songs(3), held_out, progress=False)
+    assert trained == ["base, seed 7"]
+    assert kept == about
+    for name, value in first.state_dict().items():
+        assert torch.equal(value, again.state_dict()[name])
+    assert about["parameters"] == sum(p.numel() for p in first.parameters())
+    assert [step for step, _ in about["losses"]] == [1, 2, 3]
+
+
+def test_what_was_interrupted_is_not_kept(monkeypatch, cache):
+    train = trials.train
+    monkeypatch.setattr(
+        trials, "train",
+        lambda *a, **k: dataclasses.replace(train(*a, **k), stopped="interrupted"),
+    )  # fmt: skip
+    with pytest.raises(KeyboardInterrupt):
+        trials.trained(Variant("base", BASE), 0, songs(3), songs(1), progress=False)
+    assert not list(cache.rglob("*.*"))
+
+
+def test_half_of_what_is_kept_is_trained_again(trained, cache):
+    variant = Variant("base", BASE)
+    trials.trained(variant, 0, songs(3), songs(1), progress=False)
+    next(cache.rglob("*.json")).unlink()
+    trials.trained(variant, 0, songs(3), songs(1), progress=False)
+    assert len(trained) == 2
+
+
+def test_a_silent_source_has_no_score():
+    stems = torch.randn(2, 2, 100)
+    stems[1] = 0
+    assert trials.decibels(stems, 0.9 * stems) == [pytest.approx(20, abs=1e-3), None]
+
+
+def test_levels_are_those_of_least_squares():
+    generator = torch.Generator().manual_seed(0)
+    estimates = torch.randn(4, 2, 500, generator=generator)
+    mixture = torch.randn(2, 500, generator=generator)
+    levels = np.linalg.lstsq(estimates.flatten(1).T.numpy(), mixture.flatten().numpy())[0]
+    fitted = trials.fit_levels(estimates, mixture)
+    expected = estimates * torch.from_numpy(levels)[:, None, None]
+    torch.testing.assert_close(fitted, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_levels_of_a_silent_estimate_do_no_harm():
+    estimates = torch.randn(3, 2, 50)
+    estimates[0] = 0
+    assert trials.fit_levels(estimates, estimates.sum(0)).isfinite().all()
+
+
+def test_loss_curves_are_means_of_blocks():
+    history = [{"step": n + 1, "loss": float(n)} for n in range(240)] + [{"step": 240, "sdr": {}}]
+    curve = trials.loss_curve(history)
+    assert len(curve) == 60
+    assert curve[0] == [4, 1.5]
+    assert curve[-1] == [240, 237.5]
+
+
+def test_the_scale_of_each_layer_at_initialisation():
+    on, off = EXPERIMENTS["rescale"].variants
+    track = songs(1)[0]
+    model = trials.build(off, 3)
+    found, before = trials.layer_scales(on, 3, track), trials.layer_scales(off, 3, track)
+    names = [f"encoder {i}" for i in (1, 2, 3, 4)] + ["LSTM"]
+    assert [entry["layer"] for entry in found] == names + [f"decoder {i}" for i in (4, 3, 2, 1)]
+    for after, plain, layer in zip(found, before, model.encoder, strict=False):
+        drawn = float(layer.conv.weight.detach().std())
+        assert plain["weights"] == pytest.approx(drawn)
+        assert after["weights"] == pytest.approx((0.1 * drawn) ** 0.5, rel=1e-5)
+    wav = track.mixture / track.mixture.std()
+    by_hand = model.encoder[0](wav[None] - wav.mean())
+    assert before[0]["output"] == pytest.approx(float(by_hand.detach().std()), rel=0.05)  # ends aside
+    assert before[-1]["output"] < found[-1]["output"]
+
+
+def test_what_is_kept_is_json(cache):
+    trials.trial(Variant("base", BASE), 0, songs(3), songs(1), progress=False)
+    texts = [path.read_text(encoding="utf-8") for path in cache.rglob("*.json")]
+    assert len(texts) == 2
+    for text in texts:
+        assert "NaN" not in text
+        json.loads(text)
