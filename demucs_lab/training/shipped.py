@@ -178,8 +178,8 @@ kit) and nothing else. The weights are those of step {best["step"]}, the best of
 {_indented(facts["scores"])}
 
 SDR in dB over a whole song (nSDR), mean over the {facts["held_out"]} songs of LabSongs' valid
-split, by which the weights were chosen. `results.json`, one folder up, has the scores on the 50 songs of
-the test split, which no choice depended on, beside the mixture, ideal masks and real music.
+split, by which the weights were chosen. `results.json`, one folder up, has the scores on the 50
+songs of the test split, which no choice depended on, beside the mixture, ideal masks and real music.
 
 Rounding to float16 changes these means by at most {facts["change"]:.4f} dB; the outputs before and
 after agree to {facts["agreement"]:.0f} dB.

@@ -200,7 +200,7 @@ def test_files_are_loaded_by_path(tmp_path):
 
 
 def test_what_cannot_be_loaded_says_why(tmp_path):
-    with pytest.raises(ValueError, match="no pretrained model 'htdemux': choose from .*htdemucs,"):
+    with pytest.raises(ValueError, match=r"no pretrained model 'htdemux': choose from .*htdemucs,"):
         load("htdemux")
     with pytest.raises(FileNotFoundError, match="there is no file"):
         load("weights.th")

@@ -35,5 +35,14 @@ class Tone:
         return torch.stack([left, 0.5 * left]).float()
 
 
-def songs(count: int = 4, seconds: float = 2.0) -> list[Track]:
-    return [Track(f"song {i}", RATE, round(seconds * RATE), Tone(i)) for i in range(count)]
+class Noise(Tone):
+    """Tones under noise, so that no source is a filtered copy of another."""
+
+    def __call__(self, source: str, start: int, frames: int) -> torch.Tensor:
+        generator = torch.Generator().manual_seed(100 * self.number + SOURCES.index(source))
+        noise = torch.randn(2, start + frames, generator=generator)[:, start:]
+        return super().__call__(source, start, frames) + 0.02 * noise
+
+
+def songs(count: int = 4, seconds: float = 2.0, load: type[Tone] = Tone) -> list[Track]:
+    return [Track(f"song {i}", RATE, round(seconds * RATE), load(i)) for i in range(count)]
