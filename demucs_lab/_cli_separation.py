@@ -42,6 +42,10 @@ def add_commands(commands: Any, positive: Positive) -> None:
     evaluate.add_argument(
         "--split", choices=["train", "valid", "test"], default="test", help="(default: test)"
     )
+    evaluate.add_argument(
+        "--samplerate", type=positive(int), metavar="HZ",
+        help="at which LabSongs are rendered (default: the model's own)",
+    )  # fmt: skip
     evaluate.add_argument("--first", type=positive(int), metavar="N", help="only the first N songs")
     evaluate.add_argument(
         "--quick", action="store_true", help="nSDR only: seconds instead of minutes"
@@ -131,7 +135,7 @@ def run_evaluate(options: argparse.Namespace) -> int:
 
     model = ready_model(options.model)
     chosen_stems(model, SOURCES)
-    tracks = _tracks(options)
+    tracks = _tracks(options, model.samplerate)
 
     def separated() -> Iterator[tuple[str, Tensor, Tensor, int]]:
         for track in tqdm(tracks, desc="songs", unit="song"):
@@ -149,11 +153,11 @@ def run_evaluate(options: argparse.Namespace) -> int:
     return 0
 
 
-def _tracks(options: argparse.Namespace) -> list[Track]:
+def _tracks(options: argparse.Namespace, samplerate: int) -> list[Track]:
     from demucs_lab.datasets import MUSDB18, LabSongs, StemsFolder
 
     if options.songs == "labsongs":
-        tracks = LabSongs(options.split, n=options.first)
+        tracks = LabSongs(options.split, options.samplerate or samplerate, n=options.first)
     elif options.songs == "musdb18":
         tracks = MUSDB18(split=options.split)
     else:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from demucs_lab._tables import text_table
+from demucs_lab._tables import Cell, text_table
 from demucs_lab.audio import SOURCES
 from demucs_lab.intervals import difference
 
@@ -106,7 +106,9 @@ def table(results: Mapping[str, Any]) -> str:
         ("nSDR in dB, mean over songs", "nsdr", "mean"),
         ("SDR of BSSEval v4 in dB, median over songs", "sdr", "median"),
     ):
-        rows = [[name, *_numbers(results["summary"][name][score][statistic])] for name in names]
+        rows: list[list[Cell]] = [
+            [name, *_numbers(results["summary"][name][score][statistic])] for name in names
+        ]
         parts += [f"{title} ({len(results['songs']['names'])})", text_table(["", *COLUMNS], rows)]
     parts += [f"{_gap(results, a, b)} ({a} − {b}, nSDR, mean)" for a, b in _shown_pairs(results)]
     return "\n".join(parts)
