@@ -423,6 +423,21 @@ def test_evaluate_prints_a_report(tmp_path, pretrained, capsys):
     assert "nSDR" in said
 
 
+@pytest.mark.parametrize(("given", "rate"), [([], RATE), (["--samplerate", "8000"], 8000)])
+def test_labsongs_are_rendered_at_the_rate_of_the_model(given, rate, pretrained, monkeypatch):
+    from demucs_lab import datasets
+
+    asked = []
+
+    def labsongs(split, samplerate, n):
+        asked.append((split, samplerate, n))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(datasets, "LabSongs", labsongs, raising=False)
+    assert cli.main(["evaluate", "labsongs", "--first", "2", *given]) == 130
+    assert asked == [("test", rate, 2)]
+
+
 def test_the_package_offers_it():
     assert demucs_lab.separate_file is separate_file
     assert _sound_blocks.SoundBlocks is SoundBlocks
