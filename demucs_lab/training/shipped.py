@@ -172,7 +172,8 @@ which trains as this does, seed {config(name).seed}, and packs the best weights 
 
 It learned from LabSongs' train split ({facts["songs"]} songs of 30 s, composed and rendered by this
 kit) and nothing else. The weights are those of step {best["step"]}, the best of
-{sum("sdr" in line for line in history)} validations, after {minutes:.0f} minutes in all.
+{sum("sdr" in line for line in history)} validations; the run took {minutes:.0f} minutes by the
+clock.
 
 ## Scores on held-out songs
 
@@ -231,8 +232,7 @@ def _check_run(record: Any, wanted: Config, songs: Sequence[str]) -> None:
                 f"shipped with {field.name}={own!r}: train it with these settings"
             )
     model = models.build(wanted.model, **wanted.model_options)
-    described = {"class": type(model).__name__, "config": model.config(), "given": False}
-    if architecture != json.loads(json.dumps(described)):
+    if architecture is None or architecture["given"] or not _builds(architecture, model):
         raise ValueError(
             f"{record.path} holds another model than {wanted.name}, or one that began with trained "
             f"weights: train it with these settings"
@@ -249,6 +249,13 @@ def _check_run(record: Any, wanted: Config, songs: Sequence[str]) -> None:
             f"{record.path} was not trained on LabSongs' train split as this version renders it: "
             f"train it again"
         )
+
+
+def _builds(architecture: dict[str, Any], model: Any) -> bool:
+    """Whether a run's model is built as this one; a setting that is younger has its default."""
+    if architecture["class"] != type(model).__name__:
+        return False
+    return type(model)(**architecture["config"]).config() == model.config()
 
 
 def _check_size(path: Path, model: Any) -> None:
