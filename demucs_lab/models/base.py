@@ -56,7 +56,7 @@ class SeparationModel(nn.Module):
 
         >>> from demucs_lab.models import Demucs
         >>> Demucs.tiny().config()["channels"]
-        24
+        16
         """
         names = list(inspect.signature(type(self)).parameters)
         values = {name: getattr(self, name) for name in names}

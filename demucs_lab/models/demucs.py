@@ -107,8 +107,10 @@ class Demucs(SeparationModel):
 
     @classmethod
     def tiny(cls, **kwargs: Any) -> Self:
-        """A v1 of 2.3 M parameters at 22.05 kHz that two CPU cores can train."""
-        small = {"samplerate": 22050, "segment": 10.0, "channels": 24, "depth": 4}
+        """A v1 of 2.6 M parameters at 22.05 kHz that two CPU cores can train."""
+        small = {
+            "samplerate": 22050, "segment": 10.0, "channels": 16, "depth": 5, "lstm_layers": 1,
+        }  # fmt: skip
         return cls.v1(**{**small, **kwargs})
 
     def valid_length(self, length: int) -> int:
