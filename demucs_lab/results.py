@@ -42,6 +42,8 @@ N_FFT = 4096
 OTHER_WINDOWS = (1024, 2048, 8192)
 """Ratio masks are measured with these too, by nSDR: no window is the best for every source."""
 OVERLAP = 0.25
+MOST = 100.0
+"""dB; what is above is rounding."""
 BSS_SCORES = ("sdr", "isr", "sir", "sar")
 _ROUND = 1  # raise it when what is measured changes: it belongs to the key of what is kept
 
@@ -150,7 +152,8 @@ def read(path: Path | None = None) -> dict[str, Any]:
 
     Returns:
         - "systems": per system its kind, what it is ("sha256", or "method" and "n_fft") and its
-          scores, one row of S per song, in dB, None where a source is silent; see `values`;
+          scores, one row of S per song, in dB; see `values`. None where a source is silent, and
+          beyond 100 dB, where rounding is all that is measured (a mixture has no artefacts);
         - "summary": per system and score the "mean" and "median" over songs, for each source and
           then their mean;
         - "differences": `{"a", "b", "score", "source", "mean", "low", "high", "songs"}`, paired
@@ -178,7 +181,7 @@ def values(results: Mapping[str, Any], system: str, score: str = "nsdr") -> np.n
 
 
 def score_song(track: Track, systems: Sequence[System]) -> dict[str, dict[str, list[float | None]]]:
-    """One song's scores: per system nSDR and, where asked for, BSSEval's; None if silent."""
+    """One song's scores: per system nSDR and, where asked for, BSSEval's; None as in `read`."""
     from demucs_lab.metrics import SilentSourceError, bss_eval, sdr
 
     stems = track.stems
@@ -393,7 +396,7 @@ def _hash(*parts: Any) -> str:
 
 
 def _plain(scores: Tensor) -> list[float | None]:
-    return [round(x, 4) if np.isfinite(x) else None for x in scores.tolist()]
+    return [round(x, 4) if abs(x) < MOST else None for x in scores.tolist()]
 
 
 def _one_line(match: re.Match[str]) -> str:

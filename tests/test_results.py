@@ -167,6 +167,11 @@ def test_a_silent_source_has_no_score(files, tmp_path):
     assert found["summary"]["tiny-demucs"]["nsdr"]["mean"][bass] == nsdr[1, bass]
 
 
+def test_what_only_rounding_limits_has_no_score(measured):
+    assert np.isnan(results.values(measured[0], "mixture", "sar")).all()  # it has no artefacts
+    assert measured[0]["summary"]["mixture"]["sar"]["median"] == [None] * 5
+
+
 def test_results_survive_the_file(measured, tmp_path):
     found, _ = measured
     path = results.write(found, tmp_path / "results.json")
