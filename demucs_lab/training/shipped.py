@@ -30,6 +30,7 @@ SAME = 0.01
 """dB by which a mean score may change when weights are rounded to float16."""
 
 _CHANGES_NOTHING = ("name", "checkpoint_seconds", "checkpoint_steps")
+_SEEN_IN_THE_MODEL = ("model", "model_options")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +49,9 @@ SHIPPED: dict[str, Recipe] = {
         {"steps": 2000, "validations": 5},
     ),
     "tiny-demucs": Recipe(
-        "Demucs (arXiv:1911.13254)", "tiny-demucs", {"steps": 6000, "validations": 6}
+        "Demucs (arXiv:1911.13254)",
+        "tiny-demucs",
+        {"steps": 12000, "validations": 8, "precision": "bf16"},
     ),
     "tiny-htdemucs": Recipe(
         "Hybrid Transformer Demucs (arXiv:2211.08553)",
@@ -70,8 +73,8 @@ def config(name: str) -> Config:
     Raises:
         ValueError: if no shipped model has that name.
 
-    >>> config("tiny-demucs").steps
-    6000
+    >>> config("tiny-htdemucs-nocross").model_options["cross_attention"]
+    False
     """
     recipe = _recipe(name)
     return preset(recipe.preset).but(name=name, **recipe.changes)
@@ -80,8 +83,8 @@ def config(name: str) -> Config:
 def command(name: str) -> str:
     """The training as it is typed in a shell.
 
-    >>> command("tiny-demucs").split(" --songs ")[1]
-    'labsongs-full --steps 6000 --set validations=6'
+    >>> command("tiny-demucs").split(" --steps ")[0]
+    'python -m demucs_lab train --cpu --preset tiny-demucs --songs labsongs-full'
     """
     recipe = _recipe(name)
     changes = {key: value for key, value in recipe.changes.items() if key != "steps"}
@@ -226,7 +229,7 @@ def _check_run(record: Any, wanted: Config, songs: Sequence[str]) -> None:
     found, architecture = record.settings
     for field in dataclasses.fields(Config):
         own, other = getattr(wanted, field.name), getattr(found, field.name)
-        if field.name not in _CHANGES_NOTHING and own != other:
+        if field.name not in (*_CHANGES_NOTHING, *_SEEN_IN_THE_MODEL) and own != other:
             raise ValueError(
                 f"{record.path} was trained with {field.name}={other!r}, but {wanted.name} is "
                 f"shipped with {field.name}={own!r}: train it with these settings"
