@@ -82,8 +82,8 @@ class Experiment:
 
 _PLAIN: dict[str, Any] = {"validations": 1, "checkpoint_seconds": 3600.0}
 _DEMUCS = preset("tiny-demucs").but(steps=300, **_PLAIN)
-# In so few steps the presets' 1e-3 leaves hybrid models near their start (0.2 dB after 60 steps, 4e-3
-# gives 1.4 dB), and the scales of what the transformer adds near their 1e-4.
+# In so few steps the presets' 1e-3 leaves hybrid models near their start (0.2 dB after 60 steps,
+# where 4e-3 gives 1.4 dB), and the scales of what the transformer adds near their 1e-4.
 _SHORT: dict[str, Any] = {"steps": 200, "learning_rate": 3e-3, **_PLAIN}
 _HDEMUCS = preset("tiny-hdemucs").but(**_SHORT)
 _HTDEMUCS = preset("tiny-htdemucs").but(**_SHORT)

@@ -106,8 +106,8 @@ def test_the_scale_of_each_layer_at_initialisation():
         assert plain["weights"] == pytest.approx(drawn)
         assert after["weights"] == pytest.approx((0.1 * drawn) ** 0.5, rel=1e-5)
     wav = track.mixture / track.mixture.std()
-    by_hand = model.encoder[0](wav[None] - wav.mean())
-    assert before[0]["output"] == pytest.approx(float(by_hand.detach().std()), rel=0.05)  # ends aside
+    by_hand = model.encoder[0](wav[None] - wav.mean()).detach()
+    assert before[0]["output"] == pytest.approx(float(by_hand.std()), rel=0.05)  # ends aside
     assert before[-1]["output"] < found[-1]["output"]
 
 
