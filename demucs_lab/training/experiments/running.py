@@ -212,6 +212,7 @@ def _described(plan: Plan, found: dict[str, list[dict[str, Any]]], model: Any) -
     for variant in one.variants:
         rows, mine = found[variant.name], scores[variant.name]
         entry = _settings(variant)
+        entry["model"] = trials.architecture(model or trials.build(variant, 0))
         entry["parameters"] = _parameters(model) if model else rows[0]["training"]["parameters"]
         entry |= statistics.summary(mine, sources)
         if (other := one.reference_of(variant)) is not variant:

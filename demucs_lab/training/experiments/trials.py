@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import inspect
 import json
 import sys
 import tempfile
@@ -59,9 +60,19 @@ def build(variant: Variant, seed: int) -> Any:
 def key(variant: Variant, seed: int, songs: Sequence[Track]) -> str:
     """The name under which a training is kept."""
     settings = dataclasses.asdict(_config(variant).but(seed=seed))
-    for name in ("name", "checkpoint_seconds", "checkpoint_steps"):
+    for name in ("name", "model", "model_options", "checkpoint_seconds", "checkpoint_steps"):
         del settings[name]
-    return _digest([CODE, settings, variant.branch, _described(songs)])
+    return _digest([CODE, architecture(build(variant, 0)), settings, _described(songs)])
+
+
+def architecture(model: Any) -> dict[str, Any]:
+    """The class of a model and all its settings, also those that a builder chose."""
+    from demucs_lab.models import MODELS
+
+    family = next(cls for cls in type(model).__mro__ if cls in MODELS.values())
+    settings = {name: getattr(model, name) for name in inspect.signature(family).parameters}
+    settings = {k: list(v) if isinstance(v, tuple) else v for k, v in settings.items()}
+    return {"class": type(model).__name__, **settings}
 
 
 def trained(

@@ -13,7 +13,7 @@ CHANGES = {
     ("loss", "L2"): {"loss": "l2"},
     ("loss", "SI-SDR"): {"loss": "si_sdr", "refit": True},
     ("loss", "SI-SDR, raw"): {"loss": "si_sdr"},
-    ("augmentation", "small, off"): {"channels": 12},
+    ("augmentation", "small, off"): {"channels": 8},
     ("augmentation", "small, on"): {
         "sign_flip": True, "channel_swap": True, "remix": True, "gain": (0.25, 1.25),
     },

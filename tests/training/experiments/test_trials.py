@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from songs import songs
+from torch.nn import functional as F
 
 from demucs_lab.training.experiments import trials
 from demucs_lab.training.experiments.catalogue import EXPERIMENTS, Variant
@@ -15,16 +16,28 @@ from .conftest import BASE
 def test_the_key_is_of_what_decides_the_weights():
     learned = songs(3)
 
-    def key(seed=0, songs=learned, branch=None, **changes):
-        return trials.key(Variant("any", BASE.but(**changes), branch=branch), seed, songs)
+    def key(seed=0, songs=learned, **changes):
+        return trials.key(Variant("any", BASE.but(**changes)), seed, songs)
 
     assert key() == key(name="another", checkpoint_seconds=5.0)
     assert key() == trials.key(Variant("other", BASE, separation={"shifts": 3}), 0, learned)
     others = [
-        key(seed=1), key(songs=learned[:2]), key(steps=4), key(loss="l2"), key(branch="time"),
+        key(seed=1), key(songs=learned[:2]), key(steps=4), key(loss="l2"),
         key(model_options={**BASE.model_options, "glu": False}), key(remix=False),
     ]  # fmt: skip
     assert len({key(), *others}) == 1 + len(others)
+    branches = [trials.key(v, 0, learned) for v in EXPERIMENTS["branches"].variants]
+    assert len(set(branches)) == 3
+
+
+def test_the_key_knows_what_a_builder_chose():
+    tiny = BASE.but(model="tiny-demucs", model_options={})
+    chosen = trials.architecture(trials.build(Variant("any", tiny), 0))
+    assert chosen.pop("class") == "Demucs"
+    same = tiny.but(model="demucs", model_options=chosen)
+    other = tiny.but(model="demucs", model_options={**chosen, "channels": 5})
+    keys = [trials.key(Variant("any", config), 0, songs(2)) for config in (tiny, same, other)]
+    assert keys[0] == keys[1] != keys[2]
 
 
 def test_a_change_of_the_code_forgets_what_was_trained(monkeypatch):
@@ -99,15 +112,21 @@ def test_the_scale_of_each_layer_at_initialisation():
     track = songs(1)[0]
     model = trials.build(off, 3)
     found, before = trials.layer_scales(on, 3, track), trials.layer_scales(off, 3, track)
-    names = [f"encoder {i}" for i in (1, 2, 3, 4)] + ["LSTM"]
-    assert [entry["layer"] for entry in found] == names + [f"decoder {i}" for i in (4, 3, 2, 1)]
+    depth = model.depth
+    names = [f"encoder {i + 1}" for i in range(depth)] + ["LSTM"]
+    names += [f"decoder {i}" for i in range(depth, 0, -1)]
+    assert [entry["layer"] for entry in found] == names
     for after, plain, layer in zip(found, before, model.encoder, strict=False):
         drawn = float(layer.conv.weight.detach().std())
         assert plain["weights"] == pytest.approx(drawn)
         assert after["weights"] == pytest.approx((0.1 * drawn) ** 0.5, rel=1e-5)
-    wav = track.mixture / track.mixture.std()
-    by_hand = model.encoder[0](wav[None] - wav.mean()).detach()
-    assert before[0]["output"] == pytest.approx(float(by_hand.std()), rel=0.05)  # ends aside
+    wav = (track.mixture - track.mixture.mean()) / track.mixture.std()
+    extra = model.valid_length(wav.shape[-1]) - wav.shape[-1]
+    wav = F.pad(wav, (extra // 2, extra - extra // 2))
+    conv, rewrite = model.encoder[0].conv, model.encoder[0].rewrite
+    hidden = F.conv1d(wav[None], conv.weight, conv.bias, stride=4).relu()
+    by_hand = F.glu(F.conv1d(hidden, rewrite.weight, rewrite.bias), 1).detach()
+    assert before[0]["output"] == pytest.approx(float(by_hand.std()), rel=1e-4)
     assert before[-1]["output"] < found[-1]["output"]
 
 
