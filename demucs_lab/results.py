@@ -84,7 +84,7 @@ def measure(
     models: Mapping[str, str | os.PathLike[str]] | None = None,
     songs: Sequence[Track] | None = None,
     real: Sequence[Track] | None = None,
-    processes: int = 2,
+    processes: int = 1,
     cache: Path | None = None,
     progress: bool = True,
 ) -> dict[str, Any]:
@@ -98,7 +98,8 @@ def measure(
         songs: None: the 50 test songs of LabSongs, 30 s each, at 22.05 kHz.
         real: None: the songs of MUSDB18 where MUSDB_PATH names it, brought to 22.05 kHz; an empty
             list: none.
-        processes: songs scored side by side.
+        processes: songs scored side by side; a script that asks for two keeps what it does below
+            `if __name__ == "__main__":`, as always with processes.
         cache: where scores are kept; None: among the rendered songs.
         progress: show a bar.
 
@@ -215,7 +216,7 @@ def _estimates(track: Track, stems: Tensor, systems: Sequence[System]) -> dict[s
     for system in systems:
         if system.kind == "model":
             found[system.name] = separate(
-                _load(system.weights), track.mixture, track.samplerate, overlap=OVERLAP,
+                _load(system.weights, system.sha256), track.mixture, track.samplerate, overlap=OVERLAP,
                 stems=SOURCES, progress=False,
             )  # fmt: skip
         elif system.kind == "oracle":
@@ -229,7 +230,7 @@ def _estimates(track: Track, stems: Tensor, systems: Sequence[System]) -> dict[s
 
 
 @lru_cache(maxsize=8)
-def _load(weights: str) -> Any:
+def _load(weights: str, sha256: str) -> Any:
     from demucs_lab import models
 
     return models.load(weights)
@@ -255,37 +256,30 @@ def _score_all(
     from tqdm.auto import tqdm
 
     places = [
-        [cache / system.key / f"{_song_key(song)}.json" for system in systems] for song in songs
+        {system: cache / system.key / f"{_song_key(song)}.json" for system in systems}
+        for song in songs
     ]
-    missing = {
-        number: [system for system, place in zip(systems, own, strict=True) if not place.is_file()]
-        for number, own in enumerate(places)
-    }
-    jobs = [(number, songs[number], wanted) for number, wanted in missing.items() if wanted]
-    bar = tqdm(total=len(jobs), desc="songs", unit="song", disable=not progress or not jobs)
-    with bar:
-        for number, scores in _run(jobs, processes):
-            for system, place in zip(systems, places[number], strict=True):
-                if system.name in scores:
-                    with atomic_path(place) as beside:
-                        beside.write_text(json.dumps(scores[system.name]), encoding="utf-8")
+    missing = [{x: place for x, place in own.items() if not place.is_file()} for own in places]
+    jobs = [(song, wanted) for song, wanted in zip(songs, missing, strict=True) if wanted]
+    with tqdm(total=len(jobs), desc="songs", unit="song", disable=not progress or not jobs) as bar:
+        for _ in _run(jobs, processes):
             bar.update()
     found: dict[str, dict[str, list[Any]]] = {}
-    for number in range(len(songs)):
-        for system, place in zip(systems, places[number], strict=True):
+    for own in places:
+        for system, place in own.items():
             for score, row in json.loads(place.read_text(encoding="utf-8")).items():
                 found.setdefault(system.name, {}).setdefault(score, []).append(row)
     return found
 
 
-Job = tuple[int, Any, list[System]]
+Job = tuple[Any, dict[System, Path]]
+"""A song, and where the scores of the systems that it still lacks are to be kept."""
 
 
-def _run(jobs: Sequence[Job], processes: int) -> Iterator[tuple[int, dict[str, Any]]]:
+def _run(jobs: Sequence[Job], processes: int) -> Iterator[None]:
     """Songs as they are done; with one process here, else one thread in each of several."""
     if processes == 1 or len(jobs) < 2:
-        for number, song, wanted in jobs:
-            yield number, score_song(dataclasses.replace(song), wanted)
+        yield from map(_score_and_keep, jobs)
         return
     import multiprocessing
 
@@ -294,10 +288,10 @@ def _run(jobs: Sequence[Job], processes: int) -> Iterator[tuple[int, dict[str, A
             min(processes, len(jobs)), multiprocessing.get_context("spawn"), _begin_worker
         )
         try:
-            for done in as_completed([pool.submit(_work, job) for job in jobs]):
+            for done in as_completed([pool.submit(_score_and_keep, job) for job in jobs]):
                 yield done.result()
         finally:
-            pool.shutdown(cancel_futures=True)
+            pool.shutdown(cancel_futures=True)  # the songs at hand are finished and kept
 
 
 def _begin_worker() -> None:
@@ -305,9 +299,12 @@ def _begin_worker() -> None:
     torch.set_num_threads(1)
 
 
-def _work(job: Job) -> tuple[int, dict[str, Any]]:
-    number, song, wanted = job
-    return number, score_song(song, wanted)
+def _score_and_keep(job: Job) -> None:
+    song, wanted = job
+    scores = score_song(dataclasses.replace(song), list(wanted))  # a copy, to let its stems go
+    for system, place in wanted.items():
+        with atomic_path(place) as beside:
+            beside.write_text(json.dumps(scores[system.name]), encoding="utf-8")
 
 
 @contextmanager
@@ -372,7 +369,8 @@ def _described(system: System, scores: Mapping[str, Any]) -> dict[str, Any]:
     if system.kind == "oracle":
         facts |= {"method": system.method, "n_fft": system.n_fft}
     if system.kind == "model":
-        parameters = sum(weight.numel() for weight in _load(system.weights).parameters())
+        model = _load(system.weights, system.sha256)
+        parameters = sum(weight.numel() for weight in model.parameters())
         size = Path(system.weights).stat().st_size
         facts |= {"sha256": system.sha256, "bytes": size, "parameters": parameters}
     return {**facts, **scores}
