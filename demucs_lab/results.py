@@ -215,9 +215,10 @@ def _estimates(track: Track, stems: Tensor, systems: Sequence[System]) -> dict[s
     spectra: dict[int, Tensor] = {}
     for system in systems:
         if system.kind == "model":
+            model = _load(system.weights, system.sha256)
             found[system.name] = separate(
-                _load(system.weights, system.sha256), track.mixture, track.samplerate, overlap=OVERLAP,
-                stems=SOURCES, progress=False,
+                model, track.mixture, track.samplerate,
+                overlap=OVERLAP, stems=SOURCES, progress=False,
             )  # fmt: skip
         elif system.kind == "oracle":
             if system.n_fft not in spectra:
