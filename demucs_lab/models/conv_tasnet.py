@@ -21,7 +21,6 @@ from demucs_lab.models.base import SOURCES, SeparationModel, rename, take_offici
 from demucs_lab.models.blocks import Pointwise
 
 # The authors' names and ours, with the indices of repeat and block.
-
 BLOCK = r"separator\.network\.2\.(\d+)\.(\d+)\.net\."
 OFFICIAL_NAMES = (
     (r"encoder\.conv1d_U\.(.*)", r"encoder.\1"),
@@ -122,8 +121,7 @@ class ConvTasNet(SeparationModel):
     def tiny(cls, **kwargs: Any) -> Self:
         """A model of 1.0 M parameters at 22.05 kHz that two CPU cores can train."""
         small = {
-            "samplerate": 22050, "segment": 4.0, "N": 128, "L": 20, "B": 96, "H": 192, "X": 8,
-            "R": 3,
+            "samplerate": 22050, "segment": 4.0, "N": 128, "B": 96, "H": 192, "X": 8, "R": 3,
         }  # fmt: skip
         return cls(**{**small, **kwargs})
 
@@ -171,14 +169,14 @@ class ConvTasNet(SeparationModel):
         masks = self.masks(x).unflatten(-1, (len(self.sources), self.N))  # [B, K, S, N]
         return masks.relu_() if self.mask == "relu" else masks.sigmoid_()
 
-    def room(self, x: Tensor) -> Room | None:
-        """Two tensors `[B, K, H]` that all blocks write into, where no gradient needs them.
+    def room(self, x: Tensor) -> Tensor | None:
+        """Two wide tensors for all blocks to write into, `[2, B, K, H]`, if no gradient needs them.
 
-        On a CPU, wide memory fresh from the system costs more time than what is computed in it.
+        On a CPU, memory fresh from the system costs more time than what is computed in it.
         """
         if torch.is_grad_enabled() or not x.is_cpu or x.dtype != self.masks.weight.dtype:
             return None
-        return x.new_empty(*x.shape[:2], self.H), x.new_empty(*x.shape[:2], self.H)
+        return x.new_empty(2, *x.shape[:2], self.H)
 
     def decode(self, masked: Tensor, length: int) -> Tensor:
         """Back to L samples per frame, overlapped and added: `[B, K, S, N]` → `[B, S, C, T]`."""
@@ -213,35 +211,32 @@ class TemporalBlock(nn.Module):
     """A residual block: wide 1×1, dilated depthwise convolution, narrow 1×1 (figure 1C).
 
     Shape: `[B, K, B]` → the same (what goes on) and the sum of the skip paths so far. Given `room`
-    (see `ConvTasNet.room`), it writes there and over its inputs.
+    (see `ConvTasNet.room`), it writes there and over its inputs: each part writes into its `out`.
     """
 
     def __init__(self, model: ConvTasNet, dilation: int, last: bool) -> None:
         super().__init__()
         B, H, norm, bias = model.B, model.H, NORMS[model.norm], model.skip_path
         self.expand = Product(B, H, bias=bias)
-        self.prelu1, self.norm1 = PReLU(), norm(H)
+        self.prelu1, self.norm1 = nn.PReLU(), norm(H)
         self.depthwise = Depthwise(H, model.P, dilation, model.causal, bias=bias)
-        self.prelu2, self.norm2 = PReLU(), norm(H)
+        self.prelu2, self.norm2 = nn.PReLU(), norm(H)
         self.project = None if last and model.skip_path else Product(H, B, bias=bias)
         self.skip = Product(H, B, bias=bias) if model.skip_path else None
 
     def forward(
-        self, x: Tensor, skips: Tensor | None = None, room: Room | None = None
+        self, x: Tensor, skips: Tensor | None = None, room: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
-        one, two = room or (None, None)
+        one, two = (None, None) if room is None else room
         y = self.expand(x, out=one)  # [B, K, H]
-        y = self.norm1(self.prelu1(y, out=one), out=one)
+        y = self.norm1(y, self.prelu1.weight, out=one)
         y = self.depthwise(y, out=two)
-        y = self.norm2(self.prelu2(y, out=two), out=two)
+        y = self.norm2(y, self.prelu2.weight, out=two)
         if self.skip:
-            skips = self.skip(y, plus=skips, out=skips if room else None)  # [B, K, B]
+            skips = self.skip(y, plus=skips, out=None if room is None else skips)  # [B, K, B]
         if self.project:
-            x = self.project(y, plus=x, out=x if room else None)  # [B, K, B]
+            x = self.project(y, plus=x, out=None if room is None else x)  # [B, K, B]
         return x, skips
-
-
-# The parts of a block write into `out` where it is given, and only then; it may be their input.
 
 
 class Product(Pointwise):
@@ -254,18 +249,7 @@ class Product(Pointwise):
             y = torch.mm(rows, matrix, out=into)
         else:
             y = torch.addmm(plus.flatten(0, 1), rows, matrix, out=into)
-        if self.bias is not None:
-            y = y.add_(self.bias)
-        return y.unflatten(0, x.shape[:2])
-
-
-class PReLU(nn.PReLU):
-    """Negative values times one learned slope."""
-
-    def forward(self, x: Tensor, out: Tensor | None = None) -> Tensor:
-        if out is None:
-            return F.prelu(x, self.weight)
-        return F.leaky_relu_(x if x is out else out.copy_(x), self.weight.item())
+        return (y if self.bias is None else y.add_(self.bias)).unflatten(0, x.shape[:2])
 
 
 class Depthwise(nn.Conv1d):
@@ -276,68 +260,83 @@ class Depthwise(nn.Conv1d):
         self.past = taps - 1 if causal else taps // 2  # taps before the frame itself
 
     def forward(self, x: Tensor, out: Tensor | None = None) -> Tensor:
-        return self.in_rows(x) if out is None else self.by_shifts(x, out)
-
-    def in_rows(self, x: Tensor) -> Tensor:
-        """Written in rows of `dilation` frames, the frames that a filter meets form a column.
-
-        The dilated convolution is a plain one down the columns, which is the faster one.
-        """
-        frames, width = x.shape[1], self.dilation[0]
-        rows = F.pad(x, (0, 0, 0, -frames % width)).unflatten(1, (-1, width))  # [B, K/d, d, H]
-        image = rows.permute(0, 3, 1, 2)  # [B, H, K/d, d]
-        taps = self.weight.unsqueeze(-1)
-        y = F.conv2d(image, taps, self.bias, padding=(self.past, 0), groups=len(taps))
-        return y[:, :, : image.shape[2]].permute(0, 2, 3, 1).flatten(1, 2)[:, :frames]
-
-    def by_shifts(self, x: Tensor, out: Tensor) -> Tensor:
-        """Each tap times all frames at once, moved to where it hears them; not `out` = `x`."""
+        if out is None:
+            return self.in_rows(x)
         frames, taps = x.shape[1], self.weight[:, 0].T  # [P, H]
         torch.mul(x, taps[self.past], out=out)
-        for i, tap in enumerate(taps):
+        for i, tap in enumerate(taps):  # the other frames that it hears, moved to their places
             move = (i - self.past) * self.dilation[0]
             begin, end = max(0, -move), frames - max(0, move)  # outside is silence
             if move and begin < end:
                 out[:, begin:end].addcmul_(x[:, begin + move : end + move], tap)
         return out if self.bias is None else out.add_(self.bias)
 
+    def in_rows(self, x: Tensor) -> Tensor:
+        """Written in rows of `dilation` frames, the frames that a filter meets form a column."""
+        frames, width = x.shape[1], self.dilation[0]
+        rows = F.pad(x, (0, 0, 0, -frames % width)).unflatten(1, (-1, width))  # [B, K/d, d, H]
+        image, taps = rows.permute(0, 3, 1, 2), self.weight.unsqueeze(-1)  # [B, H, K/d, d]
+        y = F.conv2d(image, taps, self.bias, padding=(self.past, 0), groups=len(taps))
+        return y[:, :, : image.shape[2]].permute(0, 2, 3, 1).flatten(1, 2)[:, :frames]
 
-class GlobalNorm(nn.Module):
+
+class Norm(nn.Module):
+    """With one gamma and one beta per channel; after a PReLU, where its slope is given."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.gamma = nn.Parameter(torch.ones(channels))
+        self.beta = nn.Parameter(torch.zeros(channels))
+
+
+class GlobalNorm(Norm):
     """gLN: one mean and one deviation over all frames and channels (arXiv:1809.07454, eq. 9)."""
 
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.gamma = nn.Parameter(torch.ones(channels))
-        self.beta = nn.Parameter(torch.zeros(channels))
-
-    def forward(self, x: Tensor, out: Tensor | None = None) -> Tensor:
-        # No gradient reaches the mean that is taken away beforehand: the norm takes it all away.
-        # Beforehand, since the squares of a large mean would drown those of the deviations.
-        x = torch.sub(x, x.detach().mean((1, 2), keepdim=True), out=out)
-        if out is None:
-            image = x.transpose(1, 2).unsqueeze(2)  # [B, H, 1, K], channels still side by side
-            y = F.group_norm(image, 1, self.gamma, self.beta, EPS)
-            return y.squeeze(2).transpose(1, 2)
-        power = torch.linalg.vector_norm(x, dim=2).double().square().mean(1) / x.shape[2]  # [B]
-        scale = (power + EPS).rsqrt().to(x.dtype).view(-1, 1, 1)
-        return torch.addcmul(self.beta, x, self.gamma * scale, out=out)
+    def forward(self, x: Tensor, slope: Tensor | None = None, out: Tensor | None = None) -> Tensor:
+        slope = x.new_ones(1) if slope is None else slope
+        return PreluNorm.apply(x.to(self.gamma.dtype), slope, self.gamma, self.beta, out)
 
 
-class ChannelNorm(nn.Module):
+class PreluNorm(torch.autograd.Function):
+    """gLN(PReLU(x)): on the way back both are made again from x, the only tensor that is kept."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, slope: Tensor, gamma: Tensor, beta: Tensor, out: Tensor | None
+    ) -> Tensor:
+        y = F.prelu(x, slope) if out is None else F.leaky_relu_(out.copy_(x), slope.item())
+        mean = y.mean((1, 2), keepdim=True)  # [B, 1, 1]
+        y.sub_(mean)  # before it is squared: a large mean would drown the deviations
+        energy = torch.linalg.vector_norm(y, dim=2).square().mean(1) / y.shape[2]  # [B]
+        scale = (energy + EPS).rsqrt().view(-1, 1, 1)
+        ctx.save_for_backward(x, slope, gamma, mean, scale)
+        return torch.addcmul(beta, y, gamma * scale, out=y)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, slope, gamma, mean, scale = ctx.saved_tensors
+        y = F.prelu(x, slope).sub_(mean).mul_(scale)  # normed, before gamma and beta
+        t = grad * y  # and later, in the same memory, whatever is of its size
+        beta_grad, gamma_grad = sums = grad.sum(1), t.sum(1)  # [B, H]
+        # Of gamma · grad, a norm stops the mean and what lies along y.
+        shift, along = (-scale / y[0].numel() * (v @ gamma).view(-1, 1, 1) for v in sums)
+        torch.addcmul(shift, y, along, out=y).addcmul_(grad, gamma * scale)
+        slope_grad = torch.dot(y.flatten(), torch.clamp(x, max=0, out=t).flatten()).view(1)
+        x_grad = torch.gt(x, 0, out=t).mul_(1 - slope).add_(slope).mul_(y)  # y times 1 or slope
+        return x_grad, slope_grad, gamma_grad.sum(0), beta_grad.sum(0), None
+
+
+class ChannelNorm(Norm):
     """cLN: mean and deviation over the channels of each frame, as causal models need."""
 
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.gamma = nn.Parameter(torch.ones(channels))
-        self.beta = nn.Parameter(torch.zeros(channels))
-
-    def forward(self, x: Tensor, out: Tensor | None = None) -> Tensor:
-        y = F.layer_norm(x, x.shape[-1:], self.gamma, self.beta, EPS)
+    def forward(self, x: Tensor, slope: Tensor | None = None, out: Tensor | None = None) -> Tensor:
+        y = x if slope is None else F.prelu(x, slope)
+        y = F.layer_norm(y, x.shape[-1:], self.gamma, self.beta, EPS)
         return y if out is None else out.copy_(y)
 
 
 EPS = 1e-8
-Room = tuple[Tensor, Tensor]
 NORMS: dict[str, type[nn.Module]] = {"gLN": GlobalNorm, "cLN": ChannelNorm}
 
 
