@@ -74,7 +74,7 @@ class Segments:
         self.segment, self.stride, self.always = _lengths(model, options, length)
         self.begin = begin
         self.first = max(0, (begin - self.segment) // self.stride + 1) * self.stride
-        self.batch, self.workers = _batch(options, device), options.workers if pool else 1
+        self.batch, self.workers = _batch(model, options, device), options.workers if pool else 1
         self.half = options.precision == "bfloat16"
         self.pool = pool
         self.todo: list[tuple[int, int]] = []
@@ -183,7 +183,7 @@ def reach(model: Any, options: Options, length: int, device: torch.device) -> in
     """Samples that must stay readable behind the latest one that was asked for."""
     segment, stride, always = _lengths(model, options, length)
     longest = getattr(model, "valid_length", int)(segment * options.resample)
-    ahead = _batch(options, device) * options.workers * stride + int(
+    ahead = _batch(model, options, device) * options.workers * stride + int(
         2 * MAX_SHIFT * model.samplerate
     )
     return 2 * max(segment, always or longest) + ahead
@@ -196,8 +196,8 @@ def place(model: nn.Module, device: str | torch.device | None) -> torch.device:
     return next((weight.device for weight in model.parameters()), torch.device("cpu"))
 
 
-def _batch(options: Options, device: torch.device) -> int:
-    return options.batch or (1 if device.type == "cpu" else 8)
+def _batch(model: Any, options: Options, device: torch.device) -> int:
+    return options.batch or (getattr(model, "cpu_batch", 1) if device.type == "cpu" else 8)
 
 
 def _dtype(model: nn.Module) -> torch.dtype:

@@ -130,7 +130,7 @@ def separate(
         device: where to compute; None: where the model is.
         progress: show a bar.
         stems: names of those wanted, in that order; None: all of `model.sources`.
-        batch: segments computed at once; None: 1 on a CPU, 8 elsewhere.
+        batch: segments computed at once; None: the model's `cpu_batch` on a CPU, 8 elsewhere.
         precision: "float32" (exact), "tf32" or "bfloat16" (faster on a GPU, with audible limits).
         workers: batches computed side by side on a CPU, which share its threads: faster, with as
             many times the memory.

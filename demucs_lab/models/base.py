@@ -47,6 +47,11 @@ class SeparationModel(nn.Module):
         return round(self.segment * self.samplerate)
 
     @property
+    def cpu_batch(self) -> int:
+        """Segments that a CPU had best compute at once: more only cost memory."""
+        return 1
+
+    @property
     def receptive_field(self) -> int | None:
         """Samples of input that one sample of output can hear; None: the whole input."""
         return None

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+
+EPS = 1e-5  # added to variances, as in all norms of PyTorch
+PART = 256  # frames whose squares are added up at once: longer sums in float32 lose digits
 
 
 class Pointwise(nn.Conv1d):
@@ -20,6 +25,31 @@ class Pointwise(nn.Conv1d):
 
     def forward(self, x: Tensor) -> Tensor:
         return F.linear(x, self.weight[..., 0], self.bias)
+
+
+class FrameConv(nn.Conv1d):
+    """A convolution of channels-last tensors, `[B, T, chin]` → `[B, T', chout]`.
+
+    PyTorch keeps channels last in images only, so time is given to it as an image of one row.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.conv2d(
+            x.transpose(1, 2).unsqueeze(2), self.weight.unsqueeze(2), self.bias,
+            (1, *self.stride), (0, int(self.padding[0])), (1, *self.dilation),
+        )  # fmt: skip
+        return y.squeeze(2).transpose(1, 2)
+
+
+class FrameConvTranspose(nn.ConvTranspose1d):
+    """The way back, `[B, T, chin]` → `[B, T', chout]`."""
+
+    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
+        y = F.conv_transpose2d(
+            x.transpose(1, 2).unsqueeze(2), self.weight.unsqueeze(2), self.bias,
+            (1, *self.stride),
+        )  # fmt: skip
+        return y.squeeze(2).transpose(1, 2)
 
 
 class OverallNorm(nn.Module):
@@ -36,17 +66,44 @@ class OverallNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return torch.addcmul(self.bias, F.layer_norm(x, x.shape[1:]), self.weight)
 
+    def of(self, mix: Pointwise, x: Tensor) -> Tensor:
+        """`self(mix(x))` in one pass: `mix` makes many channels of few (lesson 09).
 
-def center_trim(wav: Tensor, length: int) -> Tensor:
+        Mean and variance of W x + b are known from those of x, without computing W x + b:
+        its channels have the means W m + b, and the variances diag(W Cov Wᵀ) around them. So norm
+        and mix are one matrix product, whose weights differ from one R to the next.
+        """
+        weight, bias = mix.weight[..., 0], mix.bias  # [C, few], [C]
+        with full_precision(x):
+            mean = x.mean(1, keepdim=True)  # [R, 1, few]
+            parts = F.pad(x - mean, (0, 0, 0, -x.shape[1] % PART)).unflatten(1, (-1, PART))
+            cov = (parts.transpose(2, 3) @ parts).sum(1) / x.shape[1]  # [R, few, few]
+            means = F.linear(mean, weight, bias)  # [R, 1, C], over time
+            overall = means.mean(-1, keepdim=True)
+            within = ((weight @ cov) * weight).sum((1, 2), keepdim=True) / len(weight)
+            variance = within + (means - overall).square().mean(-1, keepdim=True)  # [R, 1, 1]
+            gain = self.weight * (variance + EPS).rsqrt()  # [R, 1, C]
+            shift = gain * (bias - overall) + self.bias
+        return torch.baddbmm(shift, x, gain * weight.T)  # [R, T, C]
+
+
+def full_precision(x: Tensor) -> AbstractContextManager[object]:
+    """Matrix products of the precision of their factors, also within `torch.autocast`."""
+    kind = x.device.type
+    known = torch.amp.is_autocast_available(kind)
+    return torch.autocast(kind, enabled=False) if known else nullcontext()
+
+
+def center_trim(wav: Tensor, length: int, dim: int = -1) -> Tensor:
     """The middle `length` samples; an odd one too many is cut at the end (lesson 04).
 
     >>> center_trim(torch.arange(6), 3)
     tensor([1, 2, 3])
     """
-    extra = wav.shape[-1] - length
+    extra = wav.shape[dim] - length
     if extra < 0:
-        raise ValueError(f"cannot trim {wav.shape[-1]} samples to {length}")
-    return wav[..., extra // 2 : extra // 2 + length]
+        raise ValueError(f"cannot trim {wav.shape[dim]} samples to {length}")
+    return wav.narrow(dim, extra // 2, length)
 
 
 def deviation(x: Tensor, dims: tuple[int, ...]) -> Tensor:

@@ -2,6 +2,9 @@
 
 Défossez, Usunier, Bottou & Bach, "Music Source Separation in the Waveform Domain"
 (arXiv:1911.13254): `v1` as of 2019, `v2` as of 2021, which runs at twice the rate inside.
+
+Tensors are `[B, T, channels]`: the channels of a frame lie side by side, so a 1×1 convolution is
+one matrix product (lesson 04).
 """
 
 from __future__ import annotations
@@ -14,7 +17,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from demucs_lab.models.base import SOURCES, SeparationModel, rename, take_official
-from demucs_lab.models.blocks import Blstm, center_trim, deviation, resample2, rescale_weights
+from demucs_lab.models.blocks import (
+    Blstm,
+    FrameConv,
+    FrameConvTranspose,
+    Pointwise,
+    center_trim,
+    deviation,
+    resample2,
+    rescale_weights,
+)
 
 KERNEL, STRIDE = 8, 4  # of every strided convolution
 
@@ -128,6 +140,11 @@ class Demucs(SeparationModel):
         return math.ceil(frames / 2) if self.resample else frames
 
     @property
+    def cpu_batch(self) -> int:
+        """Several, since an LSTM reads all its weights in each step, for one segment as for four."""
+        return 4 if self.lstm else 1
+
+    @property
     def receptive_field(self) -> int | None:
         """Samples that one output sample hears; None with an LSTM, which hears them all."""
         if self.lstm:
@@ -153,15 +170,17 @@ class Demucs(SeparationModel):
         if self.resample:
             x = resample2(x, up=True)  # [B, C, 2T]
 
+        x = x.transpose(1, 2)  # [B, T, C]
         saved = []
         for encode in self.encoder:
-            x = encode(x)  # [B, 2^i channels, T / 4^(i+1)]
+            x = encode(x)  # [B, T / 4^(i+1), 2^i channels]
             saved.append(x)
         if self.lstm:
-            x = self.lstm(x.transpose(1, 2)).transpose(1, 2)  # the same
+            x = self.lstm(x)  # the same
         for decode in self.decoder:
-            skip = center_trim(saved.pop(), x.shape[-1])
-            x = decode(x + skip if self.skips else x)  # [B, channels / 2, 4 T]
+            skip = center_trim(saved.pop(), x.shape[1], dim=1)
+            x = decode(x + skip if self.skips else x)  # [B, 4 T, channels / 2]
+        x = x.transpose(1, 2)  # [B, S C, T]
 
         if self.resample:
             x = resample2(x, up=False)  # [B, S C, T]
@@ -215,21 +234,21 @@ class Demucs(SeparationModel):
 class EncoderLayer(nn.Module):
     """Four times fewer frames, then a gated mix of channels (figure 3a).
 
-    Shape: `[B, chin, T]` → `[B, chout, (T - 8) / 4 + 1]`.
+    Shape: `[B, T, chin]` → `[B, (T - 8) / 4 + 1, chout]`.
     """
 
     def __init__(self, model: Demucs, chin: int, chout: int) -> None:
         super().__init__()
         self.glu = model.glu
-        self.conv = nn.Conv1d(chin, chout, KERNEL, STRIDE)
-        self.rewrite = nn.Conv1d(chout, (1 + model.glu) * chout, 1) if model.rewrite else None
+        self.conv = FrameConv(chin, chout, KERNEL, STRIDE)
+        self.rewrite = Pointwise(chout, (1 + model.glu) * chout) if model.rewrite else None
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.conv(x).relu()  # [B, chout, T/4]
+        x = self.conv(x).relu_()  # [B, T/4, chout]
         if self.rewrite is None:
             return x
-        x = self.rewrite(x)  # [B, 2 chout, T/4]
-        return F.glu(x, 1) if self.glu else x.relu()  # [B, chout, T/4]
+        x = self.rewrite(x)  # [B, T/4, 2 chout]
+        return F.glu(x, -1) if self.glu else x.relu_()  # [B, T/4, chout]
 
 
 class DecoderLayer(nn.Module):
@@ -237,7 +256,7 @@ class DecoderLayer(nn.Module):
 
     The last layer gives waveforms: nothing may follow its transposed convolution.
 
-    Shape: `[B, chin, T]` → `[B, chout, (T - context) · 4 + 8]`.
+    Shape: `[B, T, chin]` → `[B, (T - context) · 4 + 8, chout]`.
     """
 
     def __init__(self, model: Demucs, chin: int, chout: int, last: bool) -> None:
@@ -246,13 +265,13 @@ class DecoderLayer(nn.Module):
         padding = model.context // 2 if model.context_padding else 0
         wide = (1 + model.glu) * chin
         self.rewrite = (
-            nn.Conv1d(chin, wide, model.context, padding=padding) if model.rewrite else None
+            FrameConv(chin, wide, model.context, padding=padding) if model.rewrite else None
         )
-        self.conv_tr = nn.ConvTranspose1d(chin, chout, KERNEL, STRIDE)
+        self.conv_tr = FrameConvTranspose(chin, chout, KERNEL, STRIDE)
 
     def forward(self, x: Tensor) -> Tensor:
         if self.rewrite is not None:
-            x = self.rewrite(x)  # [B, 2 chin, T - 2]
-            x = F.glu(x, 1) if self.glu else x.relu()  # [B, chin, T - 2]
-        x = self.conv_tr(x)  # [B, chout, 4T]
-        return x if self.last else x.relu()
+            x = self.rewrite(x)  # [B, T - 2, 2 chin]
+            x = F.glu(x, -1) if self.glu else x.relu_()  # [B, T - 2, chin]
+        x = self.conv_tr(x)  # [B, 4T, chout]
+        return x if self.last else x.relu_()

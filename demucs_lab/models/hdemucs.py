@@ -150,8 +150,8 @@ class HDemucs(SeparationModel):
             x, _ = decode(x, saved.pop())  # [B, 4F, N, …]
             xt, _ = decode_t(xt, saved_t.pop(), lengths_t.pop())  # [B, 1, 4T, …]
 
-        spectra = from_channels(x * std + mean, S)  # complex [B, S, C, n_fft/2, N]
-        waves = (xt * std_t + mean_t).squeeze(1).unflatten(-1, (S, -1))  # [B, T, S, C]
+        spectra = from_channels(torch.addcmul(mean, x, std), S)  # complex [B, S, C, n_fft/2, N]
+        waves = torch.addcmul(mean_t, xt, std_t).squeeze(1).unflatten(-1, (S, -1))  # [B, T, S, C]
         return aligned_istft(spectra, length) + waves.permute(0, 2, 3, 1)  # [B, S, C, T]
 
     def translate(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:

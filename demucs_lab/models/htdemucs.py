@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -118,8 +119,8 @@ class HTDemucs(SeparationModel):
             x, xt = self.bottom(x, xt)  # the same
         x, xt = self.decoder(x, xt, skips, mix.shape[-1])  # [B, n_fft/2, N, 2SC], [B, 1, T, SC]
 
-        spectra = from_channels(x * std + mean, S)  # complex [B, S, C, n_fft/2, N]
-        waves = (xt * std_t + mean_t).squeeze(1).unflatten(-1, (S, -1))  # [B, T, S, C]
+        spectra = from_channels(torch.addcmul(mean, x, std), S)  # complex [B, S, C, n_fft/2, N]
+        waves = torch.addcmul(mean_t, xt, std_t).squeeze(1).unflatten(-1, (S, -1))  # [B, T, S, C]
         sum_of_both = aligned_istft(spectra, mix.shape[-1]) + waves.permute(0, 2, 3, 1)
         return sum_of_both[..., :length]  # [B, S, C, T]
 

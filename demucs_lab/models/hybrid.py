@@ -11,12 +11,13 @@ Défossez, "Hybrid Spectrogram and Waveform Source Separation" (arXiv:2111.03600
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from demucs_lab.models.blocks import Blstm, OverallNorm, Pointwise, deviation
+from demucs_lab.models.blocks import Blstm, FrameConv, OverallNorm, Pointwise, deviation
 
 # The authors' names of what is inside a layer, and ours. Where a residual branch has an LSTM and
 # attention, these are its numbers 3 and 4 and push the others back.
@@ -45,7 +46,7 @@ class EncoderLayer(nn.Module):
         dconv: of the residual branches, by what the channels shrink in them and by what their
             output is scaled at first.
         context: whether the residual branches hold an LSTM and attention.
-        groups: of the group norms; 0: no norm.
+        groups: of the group norms, for layers that have one row left; 0: no norm.
 
     Shape: `[B, F, T, chin]` → `[B, F / stride, T, chout]`, or T / stride (rounded up).
     """
@@ -61,11 +62,14 @@ class EncoderLayer(nn.Module):
         self.rewrite = Pointwise(chout, 2 * chout)
         self.norm2 = Norm(groups, 2 * chout) if groups else nn.Identity()
 
-    def forward(self, x: Tensor, other: Tensor | float = 0.0) -> Tensor:
+    def forward(self, x: Tensor, other: Tensor | None = None) -> Tensor:
         """`other` is the other branch, added where the two meet."""
-        x = F.gelu(self.norm1(self.conv(x) + other))  # [B, F/4, T, chout]
-        x = self.dconv(x)  # [B, F/4, T, chout]
-        return F.glu(self.norm2(self.rewrite(x)), -1)  # [B, F/4, T, chout]
+        x = self.conv(x)  # [B, F/4, T, chout]
+        return by_rows(self.inside, x if other is None else x + other)  # the same
+
+    def inside(self, x: Tensor) -> Tensor:
+        x = self.dconv(F.gelu(self.norm1(x)))  # [R, 1, T, chout]
+        return F.glu(self.norm2(self.rewrite(x)), -1)  # [R, 1, T, chout]
 
 
 class DecoderLayer(nn.Module):
@@ -93,10 +97,28 @@ class DecoderLayer(nn.Module):
 
     def forward(self, x: Tensor, skip: Tensor, length: int | None = None) -> tuple[Tensor, Tensor]:
         """The output, and what the other branch starts from where the two part."""
-        x = F.glu(self.norm1(self.rewrite(x + skip)), -1)  # [B, F, T, chin]
-        before = self.dconv(x)  # [B, F, T, chin]
+        before = by_rows(self.inside, self.rewrite(x + skip))  # [B, F, T, chin]
         x = self.conv_tr(before, length)  # [B, 4F, T, chout]
         return x if self.last else F.gelu(x), before
+
+    def inside(self, x: Tensor) -> Tensor:
+        return self.dconv(F.glu(self.norm1(x), -1))  # [R, 1, T, 2 chin] → [R, 1, T, chin]
+
+
+CACHE = 1 << 20  # values that a processor's cache holds at once
+
+
+def by_rows(layer: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """What a layer makes of each row of frequencies; on a CPU of few at a time.
+
+    Then all that the layer makes on its way stays in the processor's cache (lesson 09).
+
+    Shape: `[B, F, T, chin]` → `[B, F, T, chout]`; the layer gets R rows as `[R, 1, T, chin]`.
+    """
+    rows = x.flatten(0, 1).unsqueeze(1)
+    at_once = max(1, CACHE // rows[0].numel()) if x.device.type == "cpu" else len(rows)
+    done = [layer(some) for some in rows.split(at_once)]
+    return (torch.cat(done) if len(done) > 1 else done[0]).reshape(*x.shape[:3], -1)
 
 
 class Conv(nn.Conv2d):
@@ -159,8 +181,6 @@ class DConv(nn.Module):
     Shape: `[B, F, T, C]` → the same.
     """
 
-    CACHE = 1 << 18  # values that a processor's cache holds at once
-
     def __init__(self, channels: int, compress: int, init: float, context: bool = False) -> None:
         super().__init__()
         hidden = channels // compress
@@ -170,15 +190,9 @@ class DConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         rows = x.flatten(0, 1)  # [B F, T, C]
-        at_once = len(rows)
-        if x.device.type == "cpu":  # some rows at a time, so that all stays in the cache
-            at_once = max(1, self.CACHE // (2 * rows[0].numel()))
-        done = []
-        for some in rows.split(at_once):
-            for layer in self.layers:
-                some = layer(some)
-            done.append(some)
-        return torch.cat(done).unflatten(0, x.shape[:2])
+        for layer in self.layers:
+            rows = layer(rows)
+        return rows.unflatten(0, x.shape[:2])
 
 
 class ResidualBranch(nn.Module):
@@ -188,7 +202,7 @@ class ResidualBranch(nn.Module):
         self, channels: int, hidden: int, dilation: int, init: float, context: bool
     ) -> None:
         super().__init__()
-        self.shrink = DilatedConv(channels, hidden, 3, dilation=dilation)
+        self.shrink = FrameConv(channels, hidden, 3, padding=dilation, dilation=dilation)
         self.norm1 = OverallNorm(hidden)
         self.lstm = WindowedBlstm(hidden) if context else nn.Identity()
         self.attention = LocalAttention(hidden) if context else nn.Identity()
@@ -199,25 +213,8 @@ class ResidualBranch(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = F.gelu(self.norm1(self.shrink(x)))  # [R, T, hidden]
         y = self.attention(self.lstm(y))  # [R, T, hidden]
-        y = F.glu(self.norm2(self.widen(y)), -1)  # [R, T, C]
-        return x + self.scale * y
-
-
-class DilatedConv(nn.Conv1d):
-    """A dilated convolution of three taps over time, `[R, T, C]` → `[R, T, hidden]`.
-
-    All taps at once as one matrix product; then their outputs are shifted and added.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        taps = self.weight.permute(2, 0, 1).flatten(0, 1)  # [3 hidden, C]
-        past, present, future = F.linear(x, taps).chunk(3, -1)  # [R, T, hidden] each
-        d = self.dilation[0]
-        assert self.bias is not None
-        y = present + self.bias
-        y[:, d:] += past[:, :-d]
-        y[:, :-d] += future[:, d:]
-        return y
+        y = F.glu(self.norm2.of(self.widen, y), -1)  # [R, T, C]
+        return torch.addcmul(x, self.scale, y)
 
 
 class WindowedBlstm(Blstm):

@@ -8,15 +8,15 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from demucs_lab.models import HDemucs, HTDemucs
-from demucs_lab.models.blocks import OverallNorm
+from demucs_lab.models import HDemucs, HTDemucs, hybrid
+from demucs_lab.models.blocks import FrameConv, FrameConvTranspose, OverallNorm, Pointwise
 from demucs_lab.models.hybrid import (
     DConv,
-    DilatedConv,
     EncoderLayer,
     LocalAttention,
     Norm,
     WindowedBlstm,
+    by_rows,
     from_channels,
     to_channels,
 )
@@ -58,15 +58,36 @@ def test_complex_numbers_as_channels_and_back():
     assert torch.equal(from_channels(channels, 3), spec.unflatten(1, (3, 2)))
 
 
-@pytest.mark.parametrize("frames", [1, 2, 3, 50])
-@pytest.mark.parametrize("dilation", [1, 2])
-def test_shifted_products_are_a_dilated_convolution(frames, dilation):
-    layer = DilatedConv(5, 4, 3, dilation=dilation)
+@pytest.mark.parametrize("frames", [8, 9, 50])
+@pytest.mark.parametrize("options", [{}, {"stride": 4}, {"padding": 2, "dilation": 2}])
+def test_convolutions_of_frames_are_convolutions(frames, options):
+    layer, back = FrameConv(5, 4, 3, **options), FrameConvTranspose(5, 4, 8, 4)
     x = torch.randn(3, frames, 5)
-    expected = F.conv1d(
-        x.transpose(1, 2), layer.weight, layer.bias, padding=dilation, dilation=dilation
-    )
+    expected = F.conv1d(x.transpose(1, 2), layer.weight, layer.bias, **options)
     assert torch.allclose(layer(x), expected.transpose(1, 2), atol=1e-6)
+    expected = F.conv_transpose1d(x.transpose(1, 2), back.weight, back.bias, back.stride)
+    assert torch.allclose(back(x), expected.transpose(1, 2), atol=1e-6)
+
+
+@pytest.mark.parametrize("offset", [0.0, 30.0])
+@pytest.mark.parametrize("frames", [1, 2, 500])
+def test_norm_of_a_mix_is_the_norm_after_the_mix(frames, offset):
+    mix, norm = Pointwise(3, 8), OverallNorm(8)
+    for parameter in (*mix.parameters(), *norm.parameters()):
+        nn.init.normal_(parameter)
+    x = offset + torch.randn(4, frames, 3)
+    exact = norm.double()(mix.double()(x.double()))
+    found = norm.float().of(mix.float(), x)
+    assert (found - exact).abs().max() <= (1 + offset) * 1e-5 * exact.abs().max()
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16])
+def test_norm_of_a_mix_does_not_overflow_in_half_precision(kind):
+    mix, norm = Pointwise(3, 8), OverallNorm(8)
+    x = 10 * torch.randn(1, 90_000, 3)  # squares add up to more than a float16 holds
+    with torch.autocast("cpu", kind):
+        found = norm.of(mix, x)
+    assert (found.float() - norm(mix(x))).abs().max() <= 0.05
 
 
 def test_norms_are_group_norms():
@@ -81,12 +102,13 @@ def test_norms_are_group_norms():
     assert torch.allclose(four(image), expected, atol=1e-5)
 
 
-def test_rows_of_frequencies_do_not_hear_each_other_in_residual_branches():
+def test_rows_of_frequencies_do_not_hear_each_other_in_residual_branches(monkeypatch):
     layer = DConv(8, 2, init=1.0)
     x = torch.randn(2, 6, 15, 8)
     together = layer(x)
-    layer.CACHE = 1  # one row at a time
-    assert torch.allclose(layer(x), together, atol=1e-6)
+    assert torch.allclose(by_rows(layer, x), together, atol=1e-6)
+    monkeypatch.setattr(hybrid, "CACHE", 1)  # one row at a time
+    assert torch.allclose(by_rows(layer, x), together, atol=1e-6)
     changed = x.clone()
     changed[:, 3] += 1
     moved = (layer(changed) - together).abs().amax((0, 2, 3))
