@@ -277,7 +277,7 @@ class Depthwise(nn.Conv1d):
         rows = F.pad(x, (0, 0, 0, -frames % width)).unflatten(1, (-1, width))  # [B, K/d, d, H]
         image, taps = rows.permute(0, 3, 1, 2), self.weight.unsqueeze(-1)  # [B, H, K/d, d]
         y = F.conv2d(image, taps, self.bias, padding=(self.past, 0), groups=len(taps))
-        return y[:, :, : image.shape[2]].permute(0, 2, 3, 1).flatten(1, 2)[:, :frames]
+        return y.permute(0, 2, 3, 1).flatten(1, 2)[:, :frames]
 
 
 class Norm(nn.Module):
