@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-
 EPS = 1e-5  # added to variances, as in all norms of PyTorch
 PART = 256  # frames whose squares are added up at once: longer sums in float32 lose digits
 
@@ -150,9 +149,28 @@ def resample2(wav: Tensor, up: bool) -> Tensor:
     kernels = _sinc_kernels(old, new, wav)  # [new, taps]
     margin = (kernels.shape[-1] - old) // 2
     padded = F.pad(wav.reshape(-1, 1, wav.shape[-1]), (margin, margin + old), mode="replicate")
-    phases = F.conv1d(padded, kernels.unsqueeze(1), stride=old)  # […, new, T / old]
     length = wav.shape[-1] * new // old
-    return phases.transpose(1, 2).flatten(1)[:, :length].reshape(*wav.shape[:-1], length)
+    answers = slide(padded.squeeze(1), kernels, stride=old)[:, :length]
+    return answers.reshape(*wav.shape[:-1], length)
+
+
+def slide(wav: Tensor, kernels: Tensor, stride: int, at_once: int = 32) -> Tensor:
+    """Filters at every `stride`-th sample: `[B, T]` and `[K, taps]` → `[B, K · places]`.
+
+    A convolution of one channel, as one matrix product for `at_once` places: each column of the
+    matrix holds a filter, `stride` samples further down from place to place. Most of it is zeros,
+    and still it is some four times faster than to filter place by place.
+    """
+    K, taps = kernels.shape
+    places = (wav.shape[-1] - taps) // stride + 1
+    matrix = kernels.new_zeros(at_once, K, (at_once - 1) * stride + taps)
+    for i in range(at_once):
+        matrix[i, :, i * stride : i * stride + taps] = kernels
+    blocks = -(-places // at_once)
+    missing = ((blocks - 1) * stride * at_once + matrix.shape[-1]) - wav.shape[-1]
+    windows = F.pad(wav, (0, max(0, missing))).unfold(-1, matrix.shape[-1], stride * at_once)
+    answers = windows[:, :blocks] @ matrix.flatten(0, 1).T  # [B, blocks, at_once · K]
+    return answers.flatten(1)[:, : places * K]
 
 
 def _sinc_kernels(old: int, new: int, like: Tensor, zeros: int = 24) -> Tensor:

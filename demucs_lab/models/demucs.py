@@ -141,7 +141,7 @@ class Demucs(SeparationModel):
 
     @property
     def cpu_batch(self) -> int:
-        """Several, since an LSTM reads all its weights in each step, for one segment as for four."""
+        """An LSTM reads all its weights in each step, for one segment as for four."""
         return 4 if self.lstm else 1
 
     @property

@@ -82,8 +82,9 @@ class Run:
         self.network = model
         self.mean = RunningMean(model, config.ema)
         optimizer = torch.optim.AdamW(  # with no decay it is Adam
-            model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-        )
+            model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay,
+            fused=self.accelerator.device.type in ("cpu", "cuda"),  # one pass over all weights
+        )  # fmt: skip
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
         self._unread: list[Tensor] = []
         self._whole = True
