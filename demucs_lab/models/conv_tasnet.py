@@ -294,7 +294,8 @@ class GlobalNorm(Norm):
 
     def forward(self, x: Tensor, slope: Tensor | None = None, out: Tensor | None = None) -> Tensor:
         slope = x.new_ones(1) if slope is None else slope
-        return PreluNorm.apply(x.to(self.gamma.dtype), slope, self.gamma, self.beta, out)
+        with torch.autocast(x.device.type, enabled=False):
+            return PreluNorm.apply(x.to(self.gamma.dtype), slope, self.gamma, self.beta, out)
 
 
 class PreluNorm(torch.autograd.Function):

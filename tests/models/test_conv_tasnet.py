@@ -115,6 +115,20 @@ def test_a_model_of_another_precision_than_its_input_still_runs():
     assert (rough - exact).norm() < 0.1 * exact.norm()
 
 
+@pytest.mark.parametrize("norm", ["gLN", "cLN"])
+def test_training_in_mixed_precision_goes_the_same_way(norm):
+    model = ConvTasNet(**SMALL, norm=norm)
+    mix = torch.randn(1, 2, 500)
+
+    def gradients(precision):
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+            estimates = model(mix)
+        return torch.autograd.grad(estimates.float().square().mean(), list(model.parameters()))
+
+    exact, rough = (torch.cat([g.flatten() for g in gradients(p)]) for p in ("no", "bf16"))
+    assert torch.cosine_similarity(exact, rough, 0) > 0.98
+
+
 def test_norms_are_their_equations():
     x = 3 * torch.randn(2, 50, 6) + 1
     for norm, dims in ((GlobalNorm(6), (1, 2)), (ChannelNorm(6), (2,))):
