@@ -79,6 +79,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cases", nargs="*", default=list(CASES), choices=list(CASES))
     parser.add_argument("--scale", type=float, default=1.0, help="of the lengths of the tracks")
+    parser.add_argument("--rounds", type=int, help="of each; without it, fewer of the long ones")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--side", nargs=2, metavar=("CASE", "SIDE"), help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -97,7 +98,7 @@ def main() -> int:
         command = [str(HERE / "tracks.py"), *settings, "--side", name]
         rounds, warm = CASES[name][5:]
         with Side(*command, "ours") as ours, Side(*command, "theirs") as theirs:
-            table[name] = compare(ours, theirs, "separate", rounds, warm=warm)
+            table[name] = compare(ours, theirs, "separate", options.rounds or rounds, warm=warm)
         print(line(f"{name}, {options.scale * LENGTHS[name]:g} s", table[name]), flush=True)
     facts = {"threads": options.threads, "scale": options.scale}
     result.write_text(json.dumps({**facts, "tracks": table}, indent=1) + "\n", encoding="utf-8")

@@ -197,7 +197,8 @@ def place(model: nn.Module, device: str | torch.device | None) -> torch.device:
 
 
 def _batch(model: Any, options: Options, device: torch.device) -> int:
-    return options.batch or (getattr(model, "cpu_batch", 1) if device.type == "cpu" else 8)
+    fastest: int = getattr(model, "cpu_batch", 1) if device.type == "cpu" else 8
+    return options.batch or fastest
 
 
 def _dtype(model: nn.Module) -> torch.dtype:

@@ -131,9 +131,11 @@ def aligned_istft(spec: Tensor, length: int) -> Tensor:
     with_nyquist = F.pad(spec.transpose(-1, -2), (0, 1))  # [..., N, n_fft / 2 + 1]
     frames = torch.fft.irfft(with_nyquist, norm="ortho")
     window = torch.hann_window(2 * bins, dtype=frames.dtype, device=frames.device)
-    quarters = (frames * window / 1.5).unflatten(-1, (4, hop))  # four squared windows sum to 1.5
-    added = sum(F.pad(quarters[..., i, :], (0, 0, i, 3 - i)) for i in range(4))
-    assert isinstance(added, Tensor)
+    window = window / 1.5  # four squared windows sum to 1.5
+    quarters = (frames * window).unflatten(-1, (4, hop))  # [..., N, 4, hop]
+    added = F.pad(quarters[..., 0, :], (0, 0, 0, 3))  # [..., N + 3, hop]
+    for i in range(1, 4):
+        added[..., i : i + quarters.shape[-3], :] += quarters[..., i, :]
     start = bins - hop // 2
     return added.flatten(-2)[..., start : start + length]
 

@@ -73,7 +73,9 @@ class OverallNorm(nn.Module):
         and mix are one matrix product, whose weights differ from one R to the next.
         """
         weight, bias = mix.weight[..., 0], mix.bias  # [C, few], [C]
+        assert bias is not None
         with full_precision(x):
+            x = x.to(weight.dtype)
             mean = x.mean(1, keepdim=True)  # [R, 1, few]
             parts = F.pad(x - mean, (0, 0, 0, -x.shape[1] % PART)).unflatten(1, (-1, PART))
             cov = (parts.transpose(2, 3) @ parts).sum(1) / x.shape[1]  # [R, few, few]

@@ -71,9 +71,10 @@ class TransformerLayer(nn.Module):
     def forward(self, x: Tensor, other: Tensor) -> Tensor:
         query = self.norm_attention(x)
         keys = query if self.norm_other is None else self.norm_other(other)
-        x = x + self.scale_attention * self.dropout(self.attention(query, keys))
+        heard = self.dropout(self.attention(query, keys))
+        x = torch.addcmul(x, self.scale_attention, heard)
         hidden = self.dropout(F.gelu(self.dense1(self.norm_dense(x))))  # [B, N, 4 dim]
-        x = x + self.scale_dense * self.dropout(self.dense2(hidden))
+        x = torch.addcmul(x, self.scale_dense, self.dropout(self.dense2(hidden)))
         return self.norm_out(x)  # [B, N, dim]
 
 
