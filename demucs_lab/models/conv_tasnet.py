@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from demucs_lab.models.base import SOURCES, SeparationModel, rename, take_official
-from demucs_lab.models.blocks import Pointwise
+from demucs_lab.models.blocks import Pointwise, full_precision
 
 # The authors' names and ours, with the indices of repeat and block.
 BLOCK = r"separator\.network\.2\.(\d+)\.(\d+)\.net\."
@@ -294,7 +294,7 @@ class GlobalNorm(Norm):
 
     def forward(self, x: Tensor, slope: Tensor | None = None, out: Tensor | None = None) -> Tensor:
         slope = x.new_ones(1) if slope is None else slope
-        with torch.autocast(x.device.type, enabled=False):
+        with full_precision(x):
             return PreluNorm.apply(x.to(self.gamma.dtype), slope, self.gamma, self.beta, out)
 
 
