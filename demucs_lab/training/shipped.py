@@ -42,11 +42,15 @@ class Recipe:
     changes: dict[str, Any]
 
 
+_HYBRID: dict[str, Any] = {
+    "steps": 2000, "validations": 4, "segment": 3.0, "learning_rate": 2e-3,
+}  # fmt: skip
+
 SHIPPED: dict[str, Recipe] = {
     "tiny-conv-tasnet": Recipe(
         "Conv-TasNet (arXiv:1809.07454, the music version of 1911.13254)",
         "tiny-conv-tasnet",
-        {"steps": 2000, "validations": 5},
+        {"steps": 3000, "validations": 4, "precision": "bf16"},
     ),
     "tiny-demucs": Recipe(
         "Demucs (arXiv:1911.13254)",
@@ -56,13 +60,12 @@ SHIPPED: dict[str, Recipe] = {
     "tiny-htdemucs": Recipe(
         "Hybrid Transformer Demucs (arXiv:2211.08553)",
         "tiny-htdemucs",
-        {"steps": 2000, "validations": 5, "segment": 3.0, "model_options": {"segment": 3.0}},
+        {**_HYBRID, "model_options": {"segment": 3.0}},
     ),
     "tiny-htdemucs-nocross": Recipe(
         "Hybrid Transformer Demucs with self-attention in place of cross-attention",
         "tiny-htdemucs",
-        {"steps": 2000, "validations": 5, "segment": 3.0,
-         "model_options": {"segment": 3.0, "cross_attention": False}},
+        {**_HYBRID, "model_options": {"segment": 3.0, "cross_attention": False}},
     ),
 }  # fmt: skip
 
