@@ -2,8 +2,9 @@
 
 Same weights and input, same output (checked first), runs in turns, medians, each side in a process
 of its own, whose peak of memory beyond that of the imports stands behind the times. Both sides step
-with PyTorch's plain Adam, as the authors do; `demucs_lab.training` steps with its fused form, which
-gives the same weights: the last line of each model is that recipe beside theirs.
+with PyTorch's plain Adam, as the authors do. `demucs_lab.training` steps with its fused form, which
+gives the same weights, and keeps freed memory for the next step: the last line of each model is
+that recipe beside theirs.
 The peers' code is in an environment of its own (`make parity` builds it), where this script runs.
 """
 
@@ -13,6 +14,7 @@ import argparse
 import gc
 import json
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +54,7 @@ def stand_ready(name: str, side: str, scale: float, threads: int) -> None:
     import torch
 
     import demucs_lab.training  # noqa: F401  (what is imported later would count as memory)
+    from demucs_lab._memory import reused_memory
 
     torch.set_num_threads(threads)
     empty = memory()
@@ -74,8 +77,14 @@ def stand_ready(name: str, side: str, scale: float, threads: int) -> None:
         (model(part) - 0.1).abs().mean().backward()
         optimizers[fused].step()
 
-    recipe = (lambda: step(fused=True)) if side == "ours" else step
-    serve({"forward": forward, "step": step, "recipe": recipe}, empty)
+    with ExitStack() as training:
+
+        def recipe() -> None:
+            training.enter_context(reused_memory())
+            step(fused=True)
+
+        own = recipe if side == "ours" else step
+        serve({"forward": forward, "step": step, "recipe": own}, empty)
 
 
 def main() -> int:

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from demucs_lab import audio
+from demucs_lab._memory import reused_memory
 from demucs_lab._segments import MAX_SHIFT, Options, Read, Segments, crew, prepared
 
 EPS = 1e-8  # added to the standard deviation of a mixture, as published
@@ -198,6 +199,7 @@ def separated(
     work = runs * max(1, options.shifts) * (length - begin) / model.samplerate
     answers: list[tuple[Tensor, Iterator[Tensor]]] = []
     with (
+        reused_memory(),
         prepared(model, device, options.precision) as place,
         crew(options, place) as pool,
         tqdm(desc="separating", total=work, disable=not progress, bar_format=_BAR) as bar,

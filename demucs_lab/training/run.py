@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from demucs_lab._memory import reused_memory
 from demucs_lab.losses import LOSSES
 from demucs_lab.metrics import sdr
 from demucs_lab.separation import separate
@@ -132,6 +133,7 @@ class Run:
 
     # --- the loop
 
+    @reused_memory()
     def go(self) -> Result:
         """Train until the budget is spent, nothing gets better, or somebody interrupts."""
         config = self.config
