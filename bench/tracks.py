@@ -46,16 +46,16 @@ def stand_ready(name: str, side: str, seconds: float, threads: int) -> None:
     empty = memory()
     cls, path, settings, count, stem, *_ = CASES[name]
     one_hot = torch.eye(4).tolist()
-    torch.manual_seed(0)
     models: list[Any] = []
-    for _ in range(count):
+    for seed in range(count):
+        torch.manual_seed(seed)
         model = peer_class(path)(SOURCES, **settings)
         if side == "ours":
             ours = getattr(lab.models, cls)
             model = ours.from_official(model.state_dict(), sources=SOURCES, **settings)
         models.append(model.eval())
     gc.collect()
-    torch.manual_seed(1)
+    torch.manual_seed(count)
     song = 0.1 * torch.randn(2, round(seconds * RATE))
     stems = [stem] if stem else SOURCES
 
