@@ -43,14 +43,14 @@ class Recipe:
 
 
 _HYBRID: dict[str, Any] = {
-    "steps": 2000, "validations": 4, "segment": 3.0, "learning_rate": 2e-3,
+    "steps": 1200, "validations": 2, "segment": 3.0, "learning_rate": 2e-3,
 }  # fmt: skip
 
 SHIPPED: dict[str, Recipe] = {
     "tiny-conv-tasnet": Recipe(
         "Conv-TasNet (arXiv:1809.07454, the music version of 1911.13254)",
         "tiny-conv-tasnet",
-        {"steps": 3000, "validations": 4, "precision": "bf16"},
+        {"steps": 1800, "validations": 2},
     ),
     "tiny-demucs": Recipe(
         "Demucs (arXiv:1911.13254)",
