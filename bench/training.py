@@ -23,11 +23,11 @@ from _peers import run_there
 HERE = Path(__file__).resolve().parent
 SOURCES = ["drums", "bass", "other", "vocals"]
 V2 = {"dconv_mode": 0, "gelu": False, "norm_starts": 99, "lstm_layers": 2, "resample": False}
-TINY = {"samplerate": 22050, "channels": 24, "depth": 4, "segment": 3.0}
+TINY = {"samplerate": 22050, "channels": 16, "depth": 5, "lstm_layers": 1, "segment": 10.0}
 
 # name: (our class, the peer's module and class, settings, seconds of an excerpt, batch)
 CASES: dict[str, tuple[str, str, dict[str, Any], float, int]] = {
-    "Demucs, the size of tiny-demucs": ("Demucs", "demucs.demucs.Demucs", V2 | TINY, 3.0, 4),
+    "Demucs, the size of tiny-demucs": ("Demucs", "demucs.demucs.Demucs", V2 | TINY, 1.5, 4),
     "Demucs, 32 channels": ("Demucs", "demucs.demucs.Demucs", V2 | {"channels": 32}, 2.0, 2),
     "HTDemucs, 24 channels": (
         "HTDemucs",
