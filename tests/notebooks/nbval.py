@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -10,15 +11,20 @@ from pathlib import Path
 import nbformat
 
 SANITIZE = Path(__file__).with_name("sanitize.cfg")
+TESTS = SANITIZE.parents[1]
 
 
 def run_nbval(path: Path, how: str, env: dict[str, str]) -> None:
-    """Every code cell runs, and nothing fails; cells tagged `nbval-skip` are the only ones left."""
+    """Every code cell runs, and nothing fails; cells tagged `nbval-skip` are the only ones left.
+
+    Where results are compared, `last_digit` says how.
+    """
     options = [how, f"--nbval-sanitize-with={SANITIZE}", "--nbval-cell-timeout=600"]
+    options += ["-p", "notebooks.last_digit"]
     quiet = ["-q", "--color=no", "-p", "no:cacheprovider", "-p", "no:xdist", "-o", "addopts="]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *options, *quiet, f"--rootdir={path.parent}", str(path)],
-        env=env,
+        env={**env, "PYTHONPATH": os.pathsep.join([str(TESTS), env.get("PYTHONPATH", "")])},
         cwd=path.parent,
         capture_output=True,
         text=True,
