@@ -90,7 +90,7 @@ def test_tensors_that_are_no_model_are_named(tmp_path):
         (lambda text: text.replace('"depth"', '"deapth"'), "cannot build"),
         (lambda text: text[:-3], "cannot build"),
         (lambda text: text.replace('"channels": 4', '"channels": 8'), "do not fit the model"),
-        (lambda text: text.replace('"depth": 4', '"depth": 3'), "do not fit the model"),
+        (lambda text: text.replace('"depth": 5', '"depth": 3'), "do not fit the model"),
     ],
 )
 def test_a_config_that_does_not_fit_is_named(saved, change, match):

@@ -215,7 +215,7 @@ def test_what_cannot_be_loaded_says_why(tmp_path):
 
 
 def test_the_list_names_what_there_is():
-    assert list(available()) == list(OFFICIAL)
+    assert list(available()) == [*pretrained.shipped.names(), *OFFICIAL]
     for name, published in OFFICIAL.items():
         assert published.about
         assert len(set(published.signatures)) == len(published.files)
