@@ -50,7 +50,7 @@ SHIPPED: dict[str, Recipe] = {
     "tiny-conv-tasnet": Recipe(
         "Conv-TasNet (arXiv:1809.07454, the music version of 1911.13254)",
         "tiny-conv-tasnet",
-        {"steps": 1800, "validations": 2},
+        {"steps": 1200, "validations": 2},
     ),
     "tiny-demucs": Recipe(
         "Demucs (arXiv:1911.13254)",
