@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -86,6 +87,16 @@ class OverallNorm(nn.Module):
             gain = self.weight * (variance + EPS).rsqrt()  # [R, 1, C]
             shift = gain * (bias - overall) + self.bias
         return torch.baddbmm(shift, x, gain * weight.T)  # [R, T, C]
+
+
+def one_by_one(layer: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """What a layer makes of each of a batch `[B, …]`, in the memory that one of them takes.
+
+    On a CPU and without gradients that is as fast as all at once; else it is all at once.
+    """
+    if torch.is_grad_enabled() or not x.is_cpu:
+        return layer(x)
+    return torch.cat([layer(one) for one in x.split(1)])
 
 
 def full_precision(x: Tensor) -> AbstractContextManager[object]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Self
 
 from torch import Tensor, nn
@@ -24,6 +25,7 @@ from demucs_lab.models.blocks import (
     Pointwise,
     center_trim,
     deviation,
+    one_by_one,
     resample2,
     rescale_weights,
 )
@@ -168,22 +170,22 @@ class Demucs(SeparationModel):
         x = mix if level is None else (mix - level[0]) / (1e-5 + level[1])
         x = F.pad(x, (extra // 2, extra - extra // 2))
         if self.resample:
-            x = resample2(x, up=True)  # [B, C, 2T]
+            x = one_by_one(partial(resample2, up=True), x)  # [B, C, 2T]
 
         x = x.transpose(1, 2)  # [B, T, C]
         saved = []
         for encode in self.encoder:
-            x = encode(x)  # [B, T / 4^(i+1), 2^i channels]
+            x = one_by_one(encode, x)  # [B, T / 4^(i+1), 2^i channels]
             saved.append(x)
         if self.lstm:
             x = self.lstm(x)  # the same
         for decode in self.decoder:
             skip = center_trim(saved.pop(), x.shape[1], dim=1)
-            x = decode(x + skip if self.skips else x)  # [B, 4 T, channels / 2]
+            x = one_by_one(decode, x + skip if self.skips else x)  # [B, 4 T, channels / 2]
         x = x.transpose(1, 2)  # [B, S C, T]
 
         if self.resample:
-            x = resample2(x, up=False)  # [B, S C, T]
+            x = one_by_one(partial(resample2, up=False), x)  # [B, S C, T]
         x = x if level is None else x * level[1] + level[0]
         return center_trim(x, length).unflatten(1, (len(self.sources), self.audio_channels))
 
