@@ -25,7 +25,7 @@ def _a_small_world(monkeypatch, tmp_path):
     variants = (Variant("L1", base), Variant("L2", base.but(loss="l2")))
     loss = Experiment("loss", "Which?", "L1", variants, reduced_steps=2)
     shifts = Experiment("shifts", "How many?", "0", (Variant("0"),), checkpoint="no-such-model")
-    for name in [*EXPERIMENTS]:
+    for name in reversed([*EXPERIMENTS]):  # put back afterwards in their order
         monkeypatch.delitem(EXPERIMENTS, name)
     for one in (loss, shifts):
         monkeypatch.setitem(EXPERIMENTS, one.name, one)

@@ -27,7 +27,7 @@ def micro(monkeypatch):
         "step": Experiment("step", "Is a bigger step better?", "base", (base, louder)),
         "loss": Experiment("loss", "L1 or L2?", "base", (base, Variant("L2", BASE.but(loss="l2")))),
     }
-    for name in [*EXPERIMENTS]:
+    for name in reversed([*EXPERIMENTS]):  # put back afterwards in their order
         monkeypatch.delitem(EXPERIMENTS, name)
     for name, one in both.items():
         monkeypatch.setitem(EXPERIMENTS, name, one)
