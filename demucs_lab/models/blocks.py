@@ -94,7 +94,7 @@ def one_by_one(layer: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 
     On a CPU and without gradients that is as fast as all at once; else it is all at once.
     """
-    if torch.is_grad_enabled() or not x.is_cpu:
+    if len(x) == 1 or torch.is_grad_enabled() or not x.is_cpu:
         return layer(x)
     return torch.cat([layer(one) for one in x.split(1)])
 
