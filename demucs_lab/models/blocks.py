@@ -10,46 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from demucs_lab.models.convolution import Pointwise
+
 EPS = 1e-5  # added to variances, as in all norms of PyTorch
 PART = 256  # frames whose squares are added up at once: longer sums in float32 lose digits
-
-
-class Pointwise(nn.Conv1d):
-    """A 1×1 convolution of channels-last tensors: the same matrix at every place.
-
-    Shape: `[..., chin]` → `[..., chout]`.
-    """
-
-    def __init__(self, chin: int, chout: int, bias: bool = True) -> None:
-        super().__init__(chin, chout, 1, bias=bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.weight[..., 0], self.bias)
-
-
-class FrameConv(nn.Conv1d):
-    """A convolution of channels-last tensors, `[B, T, chin]` → `[B, T', chout]`.
-
-    PyTorch keeps channels last in images only, so time is given to it as an image of one row.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = F.conv2d(
-            x.transpose(1, 2).unsqueeze(2), self.weight.unsqueeze(2), self.bias,
-            (1, *self.stride), (0, int(self.padding[0])), (1, *self.dilation),
-        )  # fmt: skip
-        return y.squeeze(2).transpose(1, 2)
-
-
-class FrameConvTranspose(nn.ConvTranspose1d):
-    """The way back, `[B, T, chin]` → `[B, T', chout]`."""
-
-    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
-        y = F.conv_transpose2d(
-            x.transpose(1, 2).unsqueeze(2), self.weight.unsqueeze(2), self.bias,
-            (1, *self.stride),
-        )  # fmt: skip
-        return y.squeeze(2).transpose(1, 2)
 
 
 class OverallNorm(nn.Module):

@@ -20,15 +20,13 @@ from torch.nn import functional as F
 from demucs_lab.models.base import SOURCES, SeparationModel, rename, take_official
 from demucs_lab.models.blocks import (
     Blstm,
-    FrameConv,
-    FrameConvTranspose,
-    Pointwise,
     center_trim,
     deviation,
     one_by_one,
     resample2,
     rescale_weights,
 )
+from demucs_lab.models.convolution import FrameConv, FrameConvTranspose, Pointwise
 
 KERNEL, STRIDE = 8, 4  # of every strided convolution
 

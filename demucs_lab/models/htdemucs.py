@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from demucs_lab.models.base import SOURCES, SeparationModel, rename, take_official
-from demucs_lab.models.blocks import Pointwise, rescale_weights
+from demucs_lab.models.blocks import rescale_weights
+from demucs_lab.models.convolution import Pointwise
 from demucs_lab.models.hybrid import (
     IN_EMBEDDING,
     INSIDE_LAYERS,

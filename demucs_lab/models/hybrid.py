@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from demucs_lab.models.blocks import Blstm, FrameConv, OverallNorm, Pointwise, deviation
+from demucs_lab.models.blocks import Blstm, OverallNorm, deviation
+from demucs_lab.models.convolution import Conv, ConvTranspose, FrameConv, Pointwise
 
 # The authors' names of what is inside a layer, and ours. Where a residual branch has an LSTM and
 # attention, these are its numbers 3 and 4 and push the others back.
@@ -121,13 +122,6 @@ def by_rows(layer: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     return (torch.cat(done) if len(done) > 1 else done[0]).reshape(*x.shape[:3], -1)
 
 
-class Conv(nn.Conv2d):
-    """A 2-D convolution of channels-last tensors, `[B, F, T, chin]` → `[B, F', T', chout]`."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
-
-
 class StridedConv(Conv):
     """A convolution over one axis; an axis of time is first filled up to whole strides."""
 
@@ -142,7 +136,7 @@ class StridedConv(Conv):
         return super().forward(F.pad(x, (0, 0, 0, -x.shape[2] % self.fill)))
 
 
-class StridedConvTranspose(nn.ConvTranspose2d):
+class StridedConvTranspose(ConvTranspose):
     """The way back: transposed convolution, norm, and the edges cut off that padding had added.
 
     Over time it gives `length` frames, over frequency (no length) all rows between the edges.
@@ -156,8 +150,7 @@ class StridedConvTranspose(nn.ConvTranspose2d):
         self.cut = cut
 
     def forward(self, x: Tensor, length: int | None = None) -> Tensor:  # type: ignore[override]
-        x = super().forward(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
-        x = self.norm(x)
+        x = self.norm(super().forward(x))
         if length is None:
             return x[:, self.cut : x.shape[1] - self.cut]
         return x[:, :, self.cut : self.cut + length]

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from demucs_lab.training.presets import Config
 
 _BLOCK_SECONDS, _MOST_BLOCKS = 5.0, 24  # what the level of a long song is measured on
+_SHORT_SECONDS, _MOST_KEPT = 60.0, 1_200_000_000  # songs that are kept in memory, and bytes of it
+_FULL_SCALE = 32768  # of 16-bit samples
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,39 @@ def _mixture(track: Track, start: int, frames: int) -> Tensor:
     return torch.stack(stems).sum(0)
 
 
+class Memory:
+    """Stems of songs, read in parts; those of short songs are decoded once and then kept.
+
+    Kept are 16-bit samples, which give the same numbers in half the memory; stems with finer ones
+    are read anew each time, and so is everything once `most` is used up.
+
+    Args:
+        tracks: the songs.
+        most: bytes.
+    """
+
+    def __init__(self, tracks: Sequence[Track], most: int = _MOST_KEPT) -> None:
+        self.tracks, self.most = list(tracks), most
+        self.kept: dict[tuple[int, str], Tensor | None] = {}
+
+    def read(self, index: int, source: str, start: int, frames: int) -> Tensor:
+        """Part of a stem of song number `index`, `[C, frames]`."""
+        track = self.tracks[index]
+        if track.duration <= _SHORT_SECONDS and (index, source) not in self.kept:
+            self.kept[index, source] = self._keep(track.load(source, track.start, track.frames))
+        kept = self.kept.get((index, source))
+        if kept is None:
+            return track.load(source, track.start + start, frames)
+        return kept[:, start : start + frames] / _FULL_SCALE
+
+    def _keep(self, stem: Tensor) -> Tensor | None:
+        short = (stem * _FULL_SCALE).short()
+        if short.nbytes > self.most or not torch.equal(short / _FULL_SCALE, stem):
+            return None
+        self.most -= short.nbytes
+        return short
+
+
 class Excerpts(Dataset[Tensor]):
     """Number k is always the same group of excerpts, `[group, S, C, T]`, normalised and augmented.
 
@@ -95,10 +130,10 @@ class Excerpts(Dataset[Tensor]):
         config: Config,
         group: int,
     ) -> None:
-        self.tracks, self.levels = list(tracks), [tuple(pair) for pair in levels]
+        self.memory, self.levels = Memory(tracks), [tuple(pair) for pair in levels]
         self.heard, self.config, self.group = heard, config, group
         self.frames = round(config.segment * heard.samplerate)
-        durations = np.array([track.duration for track in self.tracks])
+        durations = np.array([track.duration for track in tracks])
         self.shares = durations / durations.sum()
 
     def __getitem__(self, number: int) -> Tensor:
@@ -110,15 +145,15 @@ class Excerpts(Dataset[Tensor]):
 
     def excerpt(self, draw: np.random.Generator) -> Tensor:
         """A random place of a random song, `[S, C, T]`, of mixture mean 0 and deviation 1."""
-        index = int(draw.choice(len(self.tracks), p=self.shares))
-        track, (mean, deviation) = self.tracks[index], self.levels[index]
+        index = int(draw.choice(len(self.shares), p=self.shares))
+        track, (mean, deviation) = self.memory.tracks[index], self.levels[index]
         longer = augment.STRETCHED if self.config.pitch_tempo else 1.0
         wanted = round(self.frames * longer) + 1
         frames = -(-wanted * track.samplerate // self.heard.samplerate)
         start = int(draw.integers(max(1, track.frames - frames + 1)))
         read = min(frames, track.frames)
         stems = torch.stack(
-            [track.load(source, track.start + start, read) for source in self.heard.sources]
+            [self.memory.read(index, source, start, read) for source in self.heard.sources]
         )
         stems = self._channels(stems) - mean / len(self.heard.sources)
         stems = resample(stems / (deviation + 1e-8), track.samplerate, self.heard.samplerate)

@@ -9,7 +9,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from demucs_lab.models import HDemucs, HTDemucs, hybrid
-from demucs_lab.models.blocks import FrameConv, FrameConvTranspose, OverallNorm, Pointwise
+from demucs_lab.models.blocks import OverallNorm
+from demucs_lab.models.convolution import FrameConv, FrameConvTranspose, Pointwise
 from demucs_lab.models.hybrid import (
     DConv,
     EncoderLayer,

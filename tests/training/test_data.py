@@ -9,7 +9,7 @@ from demucs_lab.audio import SOURCES
 from demucs_lab.datasets import Track
 from demucs_lab.separation import loudness
 from demucs_lab.training import preset
-from demucs_lab.training.data import Excerpts, Heard, batches, group_size, level
+from demucs_lab.training.data import Excerpts, Heard, Memory, batches, group_size, level
 
 OFF = {
     "sign_flip": False, "channel_swap": False, "remix": False, "gain": None, "pitch_tempo": 0.0,
@@ -32,7 +32,7 @@ def test_with_everything_off_an_excerpt_is_a_part_of_a_song():
     found = excerpts(**OFF)
     song_of = 0
     for stems in found[7]:
-        for track, (mean, deviation) in zip(found.tracks, found.levels, strict=True):
+        for track, (mean, deviation) in zip(found.memory.tracks, found.levels, strict=True):
             whole = (track.stems - mean / 4) / (deviation + 1e-8)
             windows = whole[0, 0].unfold(0, stems.shape[-1], 1)
             place = int((windows - stems[0, 0]).abs().amax(1).argmin())
@@ -112,7 +112,7 @@ def test_longer_songs_are_heard_more_often():
         def load(source, start, frames):
             heard[name] = heard.get(name, 0) + 1
             assert 0 <= start <= round(seconds * RATE) - frames
-            return torch.zeros(2, frames)
+            return torch.full((2, frames), 1e-6)  # finer than what is kept in memory
 
         return Track(name, RATE, round(seconds * RATE), load)
 
@@ -121,6 +121,44 @@ def test_longer_songs_are_heard_more_often():
     for number in range(100):
         found[number]
     assert heard["long"] / heard["short"] == pytest.approx(3, rel=0.35)
+
+
+class Counting:
+    """A loader of 16-bit samples, or of finer ones, that counts how often it is asked."""
+
+    def __init__(self, finer=False):
+        self.asked, self.finer = 0, finer
+
+    def __call__(self, source, start, frames):
+        self.asked += 1
+        samples = (torch.arange(start, start + frames) * 37 % 65536 - 32768) / 32768
+        return torch.stack([samples, -samples.clamp(min=-0.5)]) + self.finer * 1e-6
+
+    def song(self, seconds=2.0, start=0):
+        return Track("song", RATE, round(seconds * RATE), self, start=start)
+
+
+def test_a_short_song_is_decoded_once_and_gives_the_same_numbers():
+    load = Counting()
+    memory = Memory([load.song(start=500)])
+    parts = [memory.read(0, "bass", start, 1000) for start in (0, 70, 15000)]
+    assert load.asked == 1
+    assert all(
+        torch.equal(part, load("bass", 500 + start, 1000))
+        for part, start in zip(parts, (0, 70, 15000), strict=True)
+    )
+
+
+@pytest.mark.parametrize(
+    ("load", "seconds", "most"), [(Counting(finer=True), 2, 10**9), (Counting(), 90, 10**9),
+                                  (Counting(), 2, 1000)],
+    ids=["finer than 16 bits", "a long song", "no memory left"],
+)  # fmt: skip
+def test_other_songs_are_read_anew_each_time(load, seconds, most):
+    memory = Memory([load.song(seconds)], most)
+    parts = [memory.read(0, "bass", start, 1000) for start in (0, 70, 70)]
+    assert load.asked >= 3
+    assert torch.equal(parts[2], load("bass", 70, 1000))
 
 
 def test_a_model_that_separates_what_no_song_has_is_refused():
