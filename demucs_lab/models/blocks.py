@@ -53,14 +53,18 @@ class OverallNorm(nn.Module):
         return torch.baddbmm(shift, x, gain * weight.T)  # [R, T, C]
 
 
+def in_parts(layer: Callable[[Tensor], Tensor], x: Tensor, at_once: int) -> Tensor:
+    """What a layer makes of a batch `[B, …]`, of `at_once` at a time."""
+    done = [layer(some) for some in x.split(at_once)]
+    return torch.cat(done) if len(done) > 1 else done[0]
+
+
 def one_by_one(layer: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """What a layer makes of each of a batch `[B, …]`, in the memory that one of them takes.
 
     On a CPU and without gradients that is as fast as all at once; else it is all at once.
     """
-    if len(x) == 1 or torch.is_grad_enabled() or not x.is_cpu:
-        return layer(x)
-    return torch.cat([layer(one) for one in x.split(1)])
+    return in_parts(layer, x, 1 if x.is_cpu and not torch.is_grad_enabled() else len(x))
 
 
 def full_precision(x: Tensor) -> AbstractContextManager[object]:

@@ -136,11 +136,6 @@ class ConvTasNet(SeparationModel):
         frames = 1 + self.R * (self.P - 1) * (2**self.X - 1)
         return (frames + 2) * self.L // 2  # of the two frames that a sample lies in
 
-    @property
-    def receptive_field_seconds(self) -> float:
-        """The same in seconds."""
-        return (self.receptive_field or 0) / self.samplerate
-
     def forward(self, mix: Tensor) -> Tensor:
         self.check_mixture(mix)
         frames = self.encode(mix)  # [B, K, N]

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from demucs_lab.models.blocks import Blstm, OverallNorm, deviation
+from demucs_lab.models.blocks import Blstm, OverallNorm, deviation, in_parts
 from demucs_lab.models.convolution import Conv, ConvTranspose, FrameConv, Pointwise
 
 # The authors' names of what is inside a layer, and ours. Where a residual branch has an LSTM and
@@ -118,8 +118,7 @@ def by_rows(layer: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """
     rows = x.flatten(0, 1).unsqueeze(1)
     at_once = max(1, CACHE // rows[0].numel()) if x.device.type == "cpu" else len(rows)
-    done = [layer(some) for some in rows.split(at_once)]
-    return (torch.cat(done) if len(done) > 1 else done[0]).reshape(*x.shape[:3], -1)
+    return in_parts(layer, rows, at_once).reshape(*x.shape[:3], -1)
 
 
 class StridedConv(Conv):

@@ -55,7 +55,7 @@ SHIPPED: dict[str, Recipe] = {
     "tiny-demucs": Recipe(
         "Demucs (arXiv:1911.13254)",
         "tiny-demucs",
-        {"steps": 12000, "validations": 8, "precision": "bf16"},
+        {"steps": 22000, "validations": 4, "learning_rate": 1e-3},
     ),
     "tiny-htdemucs": Recipe(
         "Hybrid Transformer Demucs (arXiv:2211.08553)",

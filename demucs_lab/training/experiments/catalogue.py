@@ -27,7 +27,6 @@ class Variant:
         config: of its training; None: nothing is trained, the experiment's checkpoint is used.
         branch: "time" or "frequency": Hybrid Demucs with only that branch.
         separation: options of `separate`.
-        refit: bring the estimates to the levels at which they add up to the mixture best.
         compared_with: the variant that its differences refer to; None: the experiment's reference.
         note: what else has to be known about it.
     """
@@ -36,7 +35,6 @@ class Variant:
     config: Config | None = None
     branch: str | None = None
     separation: dict[str, Any] = field(default_factory=dict)
-    refit: bool = False
     compared_with: str | None = None
     note: str = ""
 
@@ -127,10 +125,8 @@ def _all() -> Iterator[Experiment]:
         (
             Variant("L1", _DEMUCS),
             Variant("L2", _DEMUCS.but(loss="l2")),
-            Variant("SI-SDR", _DEMUCS.but(loss="si_sdr"), refit=True, note="this loss leaves the "
-                    "level of each source open: it is fitted to the mixture, without a reference"),
-            Variant("SI-SDR, raw", _DEMUCS.but(loss="si_sdr"), note="the same models, at the "
-                    "levels that they happen to give"),
+            Variant("SI-SDR", _DEMUCS.but(loss="si_sdr"), note="this loss leaves the level of each "
+                    "source open, and SDR does not forgive that"),
         ),
         reduced_steps=80,
     )  # fmt: skip

@@ -275,7 +275,6 @@ def _settings(variant: Variant) -> dict[str, Any]:
         "training": config,
         "branch": variant.branch,
         "separation": variant.separation,
-        "levels_fitted_to_the_mixture": variant.refit,
     }
 
 

@@ -148,7 +148,7 @@ def trial(
         "training", see `trained`; "scores" in dB, `[songs, S]`, None where a source is silent; and
         "seconds", those of the processor for separating the held-out songs.
     """
-    made_by = [key(variant, seed, songs), variant.separation, variant.refit, _described(held_out)]
+    made_by = [key(variant, seed, songs), variant.separation, _described(held_out)]
     place = folder() / "scored" / f"{_digest(made_by)}.json"
     if place.is_file():
         return json.loads(place.read_text(encoding="utf-8"))
@@ -178,8 +178,6 @@ def scored(
             model, song.mixture, song.samplerate, seed=seed, progress=False, **variant.separation
         )
         seconds += time.process_time() - began
-        if variant.refit:
-            estimates = fit_levels(estimates, song.mixture)
         scores.append(decibels(stems, estimates))
     return scores, seconds
 
@@ -199,22 +197,6 @@ def decibels(stems: Tensor, estimates: Tensor) -> list[float | None]:
     plays = (stems.abs().amax((1, 2)) > 0).tolist()
     scores = sdr(stems, estimates).tolist()
     return [round(x, 4) if heard else None for x, heard in zip(scores, plays, strict=True)]
-
-
-def fit_levels(estimates: Tensor, mixture: Tensor) -> Tensor:
-    """The estimates at the levels at which they add up to the mixture best (least squares).
-
-    Args:
-        estimates: `[S, C, T]`.
-        mixture: `[C, T]`.
-
-    >>> drums, bass = torch.eye(2)[:, None]
-    >>> fit_levels(torch.stack([5 * drums, -bass]), drums + bass).tolist()
-    [[[1.0, 0.0]], [[0.0, 1.0]]]
-    """
-    rows = estimates.flatten(1).double()
-    levels = torch.linalg.pinv(rows @ rows.T, hermitian=True) @ (rows @ mixture.flatten().double())
-    return estimates * levels.to(estimates)[:, None, None]
 
 
 def layer_scales(variant: Variant, seed: int, track: Track, seconds: float = 2.0) -> list[Any]:

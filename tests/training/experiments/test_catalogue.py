@@ -11,8 +11,7 @@ CHANGES = {
     ("lstm", "off"): {"lstm_layers": 0},
     ("skips", "off"): {"skips": False},
     ("loss", "L2"): {"loss": "l2"},
-    ("loss", "SI-SDR"): {"loss": "si_sdr", "refit": True},
-    ("loss", "SI-SDR, raw"): {"loss": "si_sdr"},
+    ("loss", "SI-SDR"): {"loss": "si_sdr"},
     ("augmentation", "small, off"): {"channels": 8},
     ("augmentation", "small, on"): {
         "sign_flip": True, "channel_swap": True, "remix": True, "gain": (0.25, 1.25),
@@ -33,8 +32,7 @@ CHANGES = {
 def flat(variant):
     config = dataclasses.asdict(variant.config) if variant.config else {}
     options = config.pop("model_options", {})
-    rest = {"branch": variant.branch, "refit": variant.refit}
-    return {**config, **options, **variant.separation, **rest}
+    return {**config, **options, **variant.separation, "branch": variant.branch}
 
 
 def test_a_variant_changes_what_it_says_and_nothing_else():

@@ -1,7 +1,6 @@
 import dataclasses
 import json
 
-import numpy as np
 import pytest
 import torch
 from songs import songs
@@ -81,22 +80,6 @@ def test_a_silent_source_has_no_score():
     stems = torch.randn(2, 2, 100)
     stems[1] = 0
     assert trials.decibels(stems, 0.9 * stems) == [pytest.approx(20, abs=1e-3), None]
-
-
-def test_levels_are_those_of_least_squares():
-    generator = torch.Generator().manual_seed(0)
-    estimates = torch.randn(4, 2, 500, generator=generator)
-    mixture = torch.randn(2, 500, generator=generator)
-    levels = np.linalg.lstsq(estimates.flatten(1).T.numpy(), mixture.flatten().numpy())[0]
-    fitted = trials.fit_levels(estimates, mixture)
-    expected = estimates * torch.from_numpy(levels)[:, None, None]
-    torch.testing.assert_close(fitted, expected, atol=1e-5, rtol=1e-4)
-
-
-def test_levels_of_a_silent_estimate_do_no_harm():
-    estimates = torch.randn(3, 2, 50)
-    estimates[0] = 0
-    assert trials.fit_levels(estimates, estimates.sum(0)).isfinite().all()
 
 
 def test_loss_curves_are_means_of_blocks():
