@@ -202,7 +202,7 @@ def batches(
         collate_fn=torch.cat,
         num_workers=workers,
         generator=Generator(),  # not the caller's
-        worker_init_fn=_quiet if workers else None,
+        worker_init_fn=_modest if workers else None,
         pin_memory=torch.cuda.is_available(),
     )
     return iter(loader)
@@ -218,10 +218,13 @@ class _Order(torch.utils.data.Sampler[int]):
         return self.numbers
 
 
-def _quiet(worker: int) -> None:
-    """Ctrl-C is for the process that trains; a worker computes with one thread."""
+def _modest(worker: int) -> None:
+    """Ctrl-C is for the process that trains; a worker has one thread and its share of memory."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
+    about = torch.utils.data.get_worker_info()
+    if about and isinstance(about.dataset, Excerpts):
+        about.dataset.memory.most //= about.num_workers
 
 
 def group_size(config: Config) -> int:

@@ -161,6 +161,23 @@ def test_other_songs_are_read_anew_each_time(load, seconds, most):
     assert torch.equal(parts[2], load("bass", 70, 1000))
 
 
+class Left(Counting):
+    """A loader whose samples tell how much memory is left to the process that reads."""
+
+    def __call__(self, source, start, frames):
+        about = torch.utils.data.get_worker_info()
+        return torch.full((2, frames), float(about.dataset.memory.most))
+
+
+def test_workers_share_the_memory():
+    tracks = [Left().song(seconds=90)] * 2
+    found = Excerpts(tracks, [(0.0, 1.0)] * 2, Heard(SOURCES, 2, RATE),
+                     preset("tiny-demucs").but(**MICRO, **OFF), 4)  # fmt: skip
+    most = found.memory.most
+    (batch,) = first(batches(found, 4, workers=2), 1)
+    assert batch.unique().tolist() == [pytest.approx(most / 2)]
+
+
 def test_a_model_that_separates_what_no_song_has_is_refused():
     model = models.build("demucs", channels=1, depth=1, sources=["drums", "guitar"])
     with pytest.raises(ValueError, match="'guitar'"):
