@@ -255,7 +255,7 @@ def resample(wav: Tensor, old: int, new: int) -> Tensor:
     import torchaudio
 
     return torchaudio.functional.resample(
-        wav,
+        wav.contiguous(),  # which it takes for granted
         old,
         new,
         lowpass_filter_width=64,

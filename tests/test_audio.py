@@ -415,6 +415,11 @@ def test_the_length_after_resampling_is_rounded_up(length, rates):
     assert out.shape == (3, 2, -(-length * new // old))
 
 
+def test_channels_that_lie_side_by_side_are_resampled_too():
+    wav = torch.randn(3, 400, 2).transpose(1, 2)
+    torch.testing.assert_close(resample(wav, 8000, 6000), resample(wav.contiguous(), 8000, 6000))
+
+
 def test_resampling_to_the_same_rate_changes_nothing():
     assert torch.equal(resample(tones(), RATE, RATE), tones())
     with pytest.raises(ValueError, match="sample rate in Hz"):

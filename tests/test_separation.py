@@ -186,6 +186,16 @@ def test_the_whole_song_at_once():
     close(found, expected, 1e-5)
 
 
+@pytest.mark.parametrize("name", ["tiny-conv-tasnet", "tiny-demucs", "tiny-htdemucs"])
+def test_all_options_at_once_with_real_models(name):
+    model = models.build(name)
+    mixture = noise(seconds=1.5 * model.samplerate / RATE)
+    options = {"segment": 0.7, "overlap": 0.1, "shifts": 2, "resample": 2, "progress": False}
+    found = separate(model, mixture, model.samplerate, **options)
+    assert found.shape == (4, *mixture.shape)
+    assert found.isfinite().all()
+
+
 def test_resample_lets_the_model_hear_its_own_number_of_samples():
     heard = []
 
