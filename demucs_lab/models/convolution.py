@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.grad import conv2d_input
 
 Pair = tuple[int, int]  # (frequency, time)
 CACHE = 1 << 18  # values of windows that are copied at once
@@ -111,10 +110,11 @@ class _Convolution(torch.autograd.Function):
         image, weight = ctx.saved_tensors
         stride, padding, dilation, transposed = ctx.settings
         image_grad = weight_grad = bias_grad = None
-        if ctx.needs_input_grad[0] and transposed:
-            image_grad = F.conv2d(grad, weight, None, stride)
-        elif ctx.needs_input_grad[0]:
-            image_grad = conv2d_input(image.shape, weight, grad, stride, padding, dilation)
+        if ctx.needs_input_grad[0]:
+            image_grad, *_ = torch.ops.aten.convolution_backward(
+                grad, image, weight, None, stride, padding, dilation, transposed, (0, 0), 1,
+                (True, False, False),
+            )  # fmt: skip
         if ctx.needs_input_grad[1]:
             few, many = (image, grad) if transposed else (grad, image)
             if any(padding):
