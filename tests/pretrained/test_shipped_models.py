@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from demucs_lab import metrics, pretrained, results, separate
+from demucs_lab import intervals, metrics, pretrained, results, separate
+from demucs_lab.audio import SOURCES
 from demucs_lab.datasets import LabSongs
 from demucs_lab.pretrained import download, shipped
 from demucs_lab.training.shipped import MOST_BYTES, MOST_PARAMETERS, SHIPPED
@@ -43,3 +44,11 @@ def test_it_scores_what_results_json_says(name, song):
 
 def test_readme_results_and_models_agree():
     results.check()
+
+
+def test_a_waveform_model_goes_past_the_ceiling_of_the_ratio_mask_on_bass():
+    """The central claim of the course, at whichever window serves the mask best."""
+    scores, bass = results.read(), SOURCES.index("bass")
+    model = results.values(scores, "tiny-demucs")[:, bass]
+    for mask in (name for name in scores["systems"] if name.startswith("irm1")):
+        assert intervals.difference(model, results.values(scores, mask)[:, bass]).low > 0
