@@ -93,7 +93,8 @@ class Memory:
     def read(self, index: int, source: str, start: int, frames: int) -> Tensor:
         """Part of a stem of song number `index`, `[C, frames]`."""
         track = self.tracks[index]
-        if track.duration <= _SHORT_SECONDS and (index, source) not in self.kept:
+        new = self.most and (index, source) not in self.kept
+        if new and track.duration <= _SHORT_SECONDS:
             self.kept[index, source] = self._keep(track.load(source, track.start, track.frames))
         kept = self.kept.get((index, source))
         if kept is None:
@@ -102,7 +103,10 @@ class Memory:
 
     def _keep(self, stem: Tensor) -> Tensor | None:
         short = (stem * _FULL_SCALE).short()
-        if short.nbytes > self.most or not torch.equal(short / _FULL_SCALE, stem):
+        if not torch.equal(short / _FULL_SCALE, stem):
+            return None
+        if short.nbytes > self.most:
+            self.most = 0  # no other is decoded in vain
             return None
         self.most -= short.nbytes
         return short

@@ -161,6 +161,14 @@ def test_other_songs_are_read_anew_each_time(load, seconds, most):
     assert torch.equal(parts[2], load("bass", 70, 1000))
 
 
+def test_once_the_memory_is_used_up_no_whole_song_is_decoded():
+    load = Counting()
+    memory = Memory([load.song()] * 4, most=2 * 2 * 2 * RATE + 10)  # one stem, and a bit
+    for index in range(4):
+        memory.read(index, "bass", 0, 1000)
+    assert load.asked == 1 + 2 + 1 + 1  # kept; too much, so read again; parts only
+
+
 class Left(Counting):
     """A loader whose samples tell how much memory is left to the process that reads."""
 
