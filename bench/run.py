@@ -35,6 +35,7 @@ def machine() -> dict[str, str | int]:
         processor = names[0] if names else processor
     return {
         "processor": processor,
+        "instructions": torch.backends.cpu.get_cpu_capability(),
         "cores": os.cpu_count() or 1,
         "system": platform.system(),
         "python": platform.python_version(),
