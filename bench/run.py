@@ -67,7 +67,8 @@ def main(names: list[str]) -> int:
             print(f"== {name} FAILED: {why}")
         else:
             where = " · ".join(f"{key} {value}" for key, value in facts.items())
-            text = f"{printed.strip()}\n\n({where})\n"
+            table = printed.strip("\n")  # a header may begin with spaces
+            text = f"{table}\n\n({where})\n"
             result.with_suffix(".txt").write_text(text, encoding="utf-8")
     write_readme(known)
     print(
@@ -103,7 +104,7 @@ def write_readme(known: dict[str, Path]) -> None:
         printed = RESULTS / f"{name}.txt"
         if printed.exists():
             about = (ast.get_docstring(ast.parse(script.read_text(encoding="utf-8"))) or "").strip()
-            body = printed.read_text(encoding="utf-8").strip()
+            body = printed.read_text(encoding="utf-8").strip("\n")
             parts += [f"## {name}", about.split("\n\n")[0], f"```text\n{body}\n```"]
     (HERE / "README.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
