@@ -1,4 +1,4 @@
-"""Convolutions of channels-last tensors, and a way back for them that is fast on a CPU.
+"""Convolutions of channels-last tensors, and a way back for them that is fast on any CPU.
 
 Channels that lie side by side make a 1×1 convolution a plain matrix product. PyTorch keeps
 channels last in images only, so time alone is given to it as an image of one row.
@@ -6,6 +6,7 @@ channels last in images only, so time alone is given to it as an image of one ro
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import torch
@@ -74,11 +75,21 @@ def convolve(
     Shape: `[B, F, T, chin]` → `[B, F', T', chout]`.
     """
     image, settings = x.permute(0, 3, 1, 2), (stride, padding, dilation, transposed)
-    if x.is_cpu and not torch.is_autocast_enabled("cpu"):
+    if x.is_cpu and not torch.is_autocast_enabled("cpu") and product_pays():
         y = _Convolution.apply(image, weight, bias, *settings)
     else:
         y = _of_images(image, weight, bias, *settings)
     return y.permute(0, 2, 3, 1)
+
+
+@functools.cache
+def product_pays() -> bool:
+    """Whether this processor's gradients are faster as products: not where it has AVX-512.
+
+    PyTorch's own are several times as slow with AVX2, and up to seven times as fast with AVX-512
+    (`bench/convolution.py`).
+    """
+    return torch.backends.cpu.get_cpu_capability() != "AVX512"
 
 
 def _of_images(
@@ -93,7 +104,7 @@ def _of_images(
 class _Convolution(torch.autograd.Function):
     """The same, with the gradient of its weight as a product of matrices.
 
-    On a CPU that is several times as fast as PyTorch's own (`bench/convolution.py`).
+    Where `product_pays`, that is several times as fast as PyTorch's own.
     """
 
     @staticmethod

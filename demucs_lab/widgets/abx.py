@@ -129,15 +129,13 @@ class ABX(Sounding):
         }
         n, correct, _ = self.results
         entry["p_value"] = guessing(correct + (choice == truth), n + 1)
-        self.abx_log = [*self.abx_log, entry]
-        self._list_tracks()
+        self._record([*self.abx_log, entry])
 
     def restart(self) -> None:
         """Forget all answers and begin a new test."""
         self._truth = [str(x) for x in self._random.choice(["A", "B"], self.trials)]
         self._round += 1
-        self.abx_log = []
-        self._list_tracks()
+        self._record([])
 
     def summary(self) -> str:
         """`ABX: A = clean, B = coded · 10 trials · 1.0 s · 22050 Hz`"""
@@ -175,6 +173,12 @@ class ABX(Sounding):
             self.answer(str(content.get("choice")))
         elif content.get("type") == "restart":
             self.restart()
+
+    def _record(self, answers: list[dict[str, Any]]) -> None:
+        """In one message: whoever hears of an answer hears of the next X, too."""
+        with self.hold_sync():
+            self.abx_log = answers
+            self._list_tracks()
 
     def _list_tracks(self) -> None:
         tracks = [{"id": key, "version": "1"} for key in ("A", "B")]

@@ -22,6 +22,7 @@ SETTINGS = {
 @pytest.mark.parametrize("name", SETTINGS)
 def test_outputs_and_gradients_are_those_of_pytorch(name, cache, monkeypatch):
     monkeypatch.setattr(convolution, "CACHE", cache)
+    monkeypatch.setattr(convolution, "product_pays", lambda: True)
     kernel, *settings, transposed = SETTINGS[name]
     x = torch.randn(2, 9, 30, 3, dtype=torch.float64, requires_grad=True)
     shape = (3, 4, *kernel) if transposed else (4, 3, *kernel)
@@ -36,6 +37,7 @@ def test_outputs_and_gradients_are_those_of_pytorch(name, cache, monkeypatch):
     expected = expected.permute(0, 2, 3, 1)
     found = convolve(x, weight, bias, *settings, transposed=transposed)
     torch.testing.assert_close(found, expected)
+    assert found.grad_fn.next_functions[0][0].name() == "_ConvolutionBackward"
 
     back = torch.randn_like(expected)
     own = torch.autograd.grad(found, (x, weight, bias), back)
@@ -43,7 +45,9 @@ def test_outputs_and_gradients_are_those_of_pytorch(name, cache, monkeypatch):
         torch.testing.assert_close(one, other)
 
 
-def test_frozen_weights_get_no_gradient_and_let_it_through():
+@pytest.mark.parametrize("pays", [True, False])
+def test_frozen_weights_get_no_gradient_and_let_it_through(pays, monkeypatch):
+    monkeypatch.setattr(convolution, "product_pays", lambda: pays)
     conv = Conv(3, 4, (3, 3))
     conv.weight.requires_grad_(False)
     x = torch.randn(1, 5, 6, 3, requires_grad=True)
@@ -53,8 +57,11 @@ def test_frozen_weights_get_no_gradient_and_let_it_through():
     assert x.grad is not None
 
 
+@pytest.mark.parametrize("pays", [True, False])
 @pytest.mark.parametrize("layer", [FrameConv(3, 4, 8, 4), FrameConvTranspose(3, 4, 8, 4)])
-def test_what_follows_may_write_over_the_frames(layer):
+def test_what_follows_may_write_over_the_frames(layer, pays, monkeypatch):
+    monkeypatch.setattr(convolution, "product_pays", lambda: pays)
+    layer.zero_grad()
     x = torch.randn(2, 32, 3)
     expected = layer(x).relu()
     assert torch.equal(layer(x).relu_(), expected)
