@@ -1,4 +1,4 @@
-"""Convolutions of channels-last tensors, and a way back for them that is fast on any CPU.
+"""Convolutions of channels-last tensors, and a way back for them that is fast on a CPU.
 
 Channels that lie side by side make a 1×1 convolution a plain matrix product. PyTorch keeps
 channels last in images only, so time alone is given to it as an image of one row.
@@ -86,8 +86,8 @@ def convolve(
 def product_pays() -> bool:
     """Whether this processor's gradients are faster as products: not where it has AVX-512.
 
-    PyTorch's own are several times as slow with AVX2, and up to seven times as fast with AVX-512
-    (`bench/convolution.py`).
+    With AVX2 PyTorch's own are several times as slow; with AVX-512 they are about level for
+    Demucs and up to seven times as fast for HTDemucs (`bench/convolution.py`, on two processors).
     """
     return torch.backends.cpu.get_cpu_capability() != "AVX512"
 
