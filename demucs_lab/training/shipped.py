@@ -55,7 +55,12 @@ SHIPPED: dict[str, Recipe] = {
     "tiny-demucs": Recipe(
         "Demucs (arXiv:1911.13254)",
         "tiny-demucs",
-        {"steps": 22000, "validations": 4, "learning_rate": 1e-3},
+        {
+            "steps": 26000,
+            "validations": 4,
+            "learning_rate": 1e-3,
+            "model_options": {"channels": 32, "depth": 4},
+        },
     ),
     "tiny-htdemucs": Recipe(
         "Hybrid Transformer Demucs (arXiv:2211.08553)",
