@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from demucs_lab.training.presets import Config, preset
+from demucs_lab.training.shipped import config as shipped
 
 SEEDS = 3
 HELD_OUT = 8  # songs of the starter set's test split
@@ -173,6 +174,19 @@ def _all() -> Iterator[Experiment]:
                     "taken out, with their parameters"),
             Variant("frequency only", _HDEMUCS, branch="frequency", note="the waveform's layers "
                     "are taken out, with their parameters"),
+        ),
+        reduced_steps=60,
+    )  # fmt: skip
+    same: dict[str, Any] = {"steps": 400, "segment": 1.5, "batch": 2, **_PLAIN}
+    yield Experiment(
+        "models", "Step for step, which model learns most, and what does a step cost?", "Demucs",
+        (
+            Variant("Conv-TasNet", shipped("tiny-conv-tasnet").but(**same)),
+            Variant("Demucs", shipped("tiny-demucs").but(**same)),
+            Variant("HDemucs", preset("tiny-hdemucs").but(
+                    learning_rate=shipped("tiny-htdemucs").learning_rate, **same)),
+            Variant("HTDemucs", shipped("tiny-htdemucs").but(**same), note="as the three others "
+                    "the size that is shipped, with the learning rate of its own recipe"),
         ),
         reduced_steps=60,
     )  # fmt: skip

@@ -85,6 +85,14 @@ PUBLISHED: dict[str, tuple[Published, ...]] = {
         alone("", 8.00, "HT Demucs with 800 songs more, no remix", TRANSFORMER.format(3)),
         alone("", 8.65, "HT Demucs with 800 songs more, no pitch and tempo", TRANSFORMER.format(3)),
     ),
+    "models": (
+        pair("Conv-TasNet", 5.73, 6.28, "Conv-TasNet against Demucs, MUSDB18 only", V2),
+        pair(
+            "HDemucs", 7.68, 6.28, "Hybrid Demucs against Demucs, MUSDB18-HQ only",
+            HYBRID.format(3),
+        ),
+        alone("HTDemucs", 7.52, "HT Demucs, MUSDB18-HQ only", TRANSFORMER.format(1)),
+    ),
     "shifts": (
         pair("10", 6.28, 6.05, "Demucs, 64 channels, 10 shifts against none", V2),
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -51,12 +52,8 @@ def table(name_or_results: str | Results) -> str:
     header = ["SDR, dB", *found["sources"], "mean", "difference", "from", "to", "parameters"]
     lines += [text_table(header, rows), _how(found, over)]
     lines += [f"{name}: {v['note']}." for name, v in found["variants"].items() if v["note"]]
-    if found["budget"]["steps"] is None:
-        costs = [
-            f"{name} {v['processor_seconds_per_minute_of_sound']['mean']:.2f}"
-            for name, v in found["variants"].items()
-        ]
-        lines.append(f"Processor seconds per minute of sound: {', '.join(costs)}.")
+    costs = ", ".join(f"{name} {cost:.2f}" for name, cost in _costs(found).items())
+    lines.append(f"{_COST_OF[_trains(found)].capitalize()}: {costs}.")
     return "\n".join([*lines, *published_lines(found)])
 
 
@@ -80,7 +77,8 @@ def published_lines(found: Results) -> list[str]:
 def figure(name_or_results: str | Results) -> Figure:
     """Differences to the reference with their intervals, beside the published ones.
 
-    For "rescale" also the scale of each layer and the loss, for "shifts" and "overlap" the time.
+    For "rescale" also the scale of each layer and the loss, and the time where nothing is trained
+    or where kinds of models are compared.
 
     Args:
         name_or_results: a name, for the results that are shipped; or what `run` gave.
@@ -93,7 +91,7 @@ def figure(name_or_results: str | Results) -> Figure:
     layers = any("layers" in v["seeds"][0] for v in found["variants"].values())
     if layers:
         panels += [_draw_layers, _draw_losses]
-    elif found["budget"]["steps"] is None:
+    elif not _trains(found) or len({v["model"]["class"] for v in found["variants"].values()}) > 1:
         panels.append(_draw_cost)
     height = max(2.6, 1.5 + 0.42 * (len(drawn) + len(found["published"])))
     picture, axes = new_figure(1, len(panels), height=height)
@@ -155,14 +153,30 @@ def _draw_losses(axis: Axes, found: Results) -> None:
 
 
 def _draw_cost(axis: Axes, found: Results) -> None:
-    costs = [
-        entry["processor_seconds_per_minute_of_sound"]["mean"]
-        for entry in found["variants"].values()
-    ]
-    axis.bar(range(len(costs)), costs, color=_OURS)
-    axis.set_xticks(range(len(costs)), list(found["variants"]))
-    axis.set_xlabel(found["name"])
-    axis.set_ylabel("processor seconds\nper minute of sound")
+    costs = _costs(found)
+    axis.bar(range(len(costs)), list(costs.values()), color=_OURS)
+    axis.set_xticks(range(len(costs)), list(costs), rotation=30 if _trains(found) else 0)
+    axis.set_xlabel("" if _trains(found) else found["name"])
+    axis.set_ylabel(_COST_OF[_trains(found)])
+
+
+_COST_OF = {True: "seconds of a training step", False: "processor seconds per minute of sound"}
+
+
+def _costs(found: Results) -> dict[str, float]:
+    """By variant: what a step of its training took by the clock, or else its separating."""
+    steps = found["budget"]["steps"]
+    if steps is None:
+        key = "processor_seconds_per_minute_of_sound"
+        return {name: v[key]["mean"] for name, v in found["variants"].items()}
+    return {
+        name: statistics.mean(seed["training_seconds"] for seed in v["seeds"]) / steps
+        for name, v in found["variants"].items()
+    }
+
+
+def _trains(found: Results) -> bool:
+    return found["budget"]["steps"] is not None
 
 
 def _reading(found: Results, drawn: list[str]) -> str:
@@ -185,14 +199,14 @@ def _in_words(name: str, entry: Results, over: str) -> str:
 def _over(found: Results) -> str:
     """Which interval is shown: over seeds where training is random and was repeated."""
     several = all(len(entry["seeds"]) > 1 for entry in found["variants"].values())
-    return "over_seeds" if several and found["budget"]["steps"] else "over_songs"
+    return "over_seeds" if several and _trains(found) else "over_songs"
 
 
 def _how(found: Results, over: str) -> str:
     seeds = len(next(iter(found["variants"].values()))["seeds"])
     songs = len(found["budget"]["held_out"])
     what = f"{seeds} seeds" if over == "over_seeds" else f"{songs} songs"
-    budget = f"{found['budget']['steps']} steps" if found["budget"]["steps"] else "no training"
+    budget = f"{found['budget']['steps']} steps" if _trains(found) else "no training"
     return f"Intervals: 95 %, t, paired, over {what}; {songs} held-out songs; {budget}."
 
 

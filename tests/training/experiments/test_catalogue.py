@@ -24,6 +24,13 @@ CHANGES = {
     ("cross-attention", "off"): {"cross_attention": False},
     ("branches", "time only"): {"branch": "time"},
     ("branches", "frequency only"): {"branch": "frequency"},
+    ("models", "Conv-TasNet"): {"model": "tiny-conv-tasnet", "name": "tiny-conv-tasnet"},
+    ("models", "HDemucs"): {
+        "model": "tiny-hdemucs", "name": "tiny-hdemucs", "learning_rate": 2e-3,
+    },
+    ("models", "HTDemucs"): {
+        "model": "tiny-htdemucs", "name": "tiny-htdemucs", "learning_rate": 2e-3, "segment": 3.0,
+    },
     **{("shifts", str(n)): {"shifts": n} for n in (1, 2, 3, 5, 10)},
     **{("overlap", f"{share:g}"): {"overlap": share} for share in (0.1, 0.25, 0.4, 0.5)},
 }  # fmt: skip
