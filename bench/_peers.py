@@ -116,7 +116,7 @@ def compare(
     return found
 
 
-HEADER = f"{'':<44} {'ours':>8} {'peer':>8}  peer / ours    ours      peer    error"
+HEADER = f"{'':<44} {'ours':>8} {'peer':>8}  peer / ours  MB: ours   MB: peer    error"
 
 
 def line(name: str, row: dict[str, Any]) -> str:
@@ -124,7 +124,7 @@ def line(name: str, row: dict[str, Any]) -> str:
     error = f"{row['error']:8.0e}" if "error" in row else ""
     return (
         f"{name:<44} {row['ours']:7.2f}s {row['peer']:7.2f}s {row['ratio']:9.2f} ×  "
-        f"{row['ours MB']:6.0f} MB {row['peer MB']:6.0f} MB {error}"
+        f"{row['ours MB']:8.0f}   {row['peer MB']:8.0f} {error}"
     )
 
 
