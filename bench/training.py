@@ -23,7 +23,7 @@ from _peers import run_there
 HERE = Path(__file__).resolve().parent
 SOURCES = ["drums", "bass", "other", "vocals"]
 V2 = {"dconv_mode": 0, "gelu": False, "norm_starts": 99, "lstm_layers": 2, "resample": False}
-TINY = {"samplerate": 22050, "channels": 16, "depth": 5, "lstm_layers": 1, "segment": 10.0}
+TINY = {"samplerate": 22050, "channels": 32, "depth": 4, "lstm_layers": 1, "segment": 10.0}
 
 # name: (our class, the peer's module and class, settings, seconds of an excerpt, batch)
 CASES: dict[str, tuple[str, str, dict[str, Any], float, int]] = {
