@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 import time
 from collections import Counter
@@ -40,7 +41,10 @@ def add_commands(commands: Any, positive: Positive) -> None:
     )
     _add_model(evaluate, positive)
     evaluate.add_argument(
-        "--split", choices=["train", "valid", "test"], default="test", help="(default: test)"
+        "--split",
+        choices=["train", "valid", "test"],
+        default="test",
+        help="of songs that are divided so (default: test)",
     )
     evaluate.add_argument(
         "--samplerate", type=positive(int), metavar="HZ",
@@ -89,7 +93,7 @@ def run_separate(options: argparse.Namespace) -> int:
     if len(options.songs) == 1:
         audio_info(options.songs[0])  # a wrong name is told before weights are downloaded
     model = ready_model(options.model)
-    folder = options.out / Path(options.model).stem
+    folder = options.out / _model_name(Path(options.model))
     failed = 0
     for song in options.songs:
         began = time.monotonic()
@@ -115,6 +119,11 @@ def run_separate(options: argparse.Namespace) -> int:
     return 2 if failed else 0
 
 
+def _model_name(model: Path) -> str:
+    """What stems of a model are filed under: a run's weights are all called model.safetensors."""
+    return model.resolve().parent.name if model.name == "model.safetensors" else model.stem
+
+
 def _peak_memory() -> str:
     """What this process has held at most, where the system tells."""
     try:
@@ -138,7 +147,8 @@ def run_evaluate(options: argparse.Namespace) -> int:
     tracks = _tracks(options, model.samplerate)
 
     def separated() -> Iterator[tuple[str, Tensor, Tensor, int]]:
-        for track in tqdm(tracks, desc="songs", unit="song"):
+        for whole in tqdm(tracks, desc="songs", unit="song"):
+            track = dataclasses.replace(whole)  # its stems are let go with it
             stems = separate(
                 model,
                 track.mixture,
@@ -161,7 +171,7 @@ def _tracks(options: argparse.Namespace, samplerate: int) -> list[Track]:
     elif options.songs == "musdb18":
         tracks = MUSDB18(split=options.split)
     else:
-        tracks = StemsFolder(options.songs)
+        tracks = StemsFolder(options.songs, options.split)
     return [tracks[i] for i in range(min(len(tracks), options.first or len(tracks)))]
 
 

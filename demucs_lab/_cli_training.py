@@ -122,7 +122,8 @@ def _songs(name: str, samplerate: int) -> tuple[Sequence[Track], Sequence[Track]
         return LabSongs("train", samplerate), LabSongs("valid", samplerate)
     if name == "musdb18":
         return MUSDB18(split="train"), MUSDB18(split="valid")
-    return StemsFolder(name), None
+    valid = Path(name, "valid")
+    return StemsFolder(name, "train"), StemsFolder(valid) if valid.is_dir() else None
 
 
 def _is_main() -> bool:

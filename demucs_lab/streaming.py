@@ -373,7 +373,7 @@ def _fingerprint(
     """What stems depend on; it tells the leavings of this very job from those of another."""
     crc = 0
     for weight in model.state_dict().values():
-        crc = zlib.crc32(weight.detach().cpu().contiguous().view(torch.uint8).numpy(), crc)
+        crc = zlib.crc32(weight.detach().cpu().reshape(-1).view(torch.uint8).numpy(), crc)
     stat = song.path.stat()
     return {
         "song": song.path.name,

@@ -38,6 +38,19 @@ def test_train_prints_the_score_beside_the_mixtures(folder_of_songs, tmp_path, c
     assert "Stopped after 3 steps" in capsys.readouterr().out
 
 
+def test_a_divided_folder_is_learned_from_and_judged_by_its_own_splits(folder_of_songs, tmp_path):
+    from demucs_lab._cli_training import _songs
+
+    found = sorted(folder_of_songs.iterdir())
+    for split, song in zip(("train", "valid", "test"), found, strict=True):
+        (tmp_path / split).mkdir()
+        song.rename(tmp_path / split / song.name)
+    learned, held_out = _songs(str(tmp_path), RATE)
+    assert ([track.name for track in learned], [track.name for track in held_out]) == (
+        ["song 0"], ["song 1"],
+    )  # fmt: skip
+
+
 def test_labsongs_are_the_starter_songs(monkeypatch, tmp_path, capsys):
     class Songs:
         @staticmethod

@@ -411,6 +411,34 @@ def test_namesakes_are_refused(song, tmp_path, pretrained, capsys):
     assert "two songs are named 'song'" in capsys.readouterr().err
 
 
+def test_stems_of_two_runs_go_to_two_folders(song, tmp_path, pretrained):
+    for run in ("one", "two"):
+        (tmp_path / run).mkdir()
+        model = str(tmp_path / run / "model.safetensors")
+        assert cli.main(["separate", str(song), "--out", str(tmp_path), "--model", model]) == 0
+        assert (tmp_path / run / "song" / "bass.wav").is_file()
+
+
+def test_a_model_with_a_counter_among_its_weights(song, tmp_path):
+    model = Shares()
+    model.norm = torch.nn.BatchNorm1d(2)  # holds how many batches it has seen: a scalar
+    assert separate_file(song, tmp_path / "out", model, progress=False)["bass"].is_file()
+
+
+def test_evaluate_holds_one_song_at_a_time(pretrained, monkeypatch, capsys):
+    from demucs_lab import _cli_separation
+    from demucs_lab.datasets import Track
+
+    def load(name, start, frames):
+        return noise(2.0)[:, start : start + frames]
+
+    tracks = [Track(name, RATE, 2 * RATE, load) for name in ("a", "b")]
+    monkeypatch.setattr(_cli_separation, "_tracks", lambda *_: tracks)
+    assert cli.main(["evaluate", "labsongs", "--quick"]) == 0
+    assert "2 songs" in capsys.readouterr().out
+    assert not {"mixture", "sources"} & {name for track in tracks for name in vars(track)}
+
+
 def test_evaluate_prints_a_report(tmp_path, pretrained, capsys):
     for name in ("first", "second"):
         for share, stem in zip((0.5, 0.3, 0.15, 0.05), audio.SOURCES, strict=True):

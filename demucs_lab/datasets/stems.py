@@ -16,6 +16,8 @@ SEEKABLE = {".wav", ".flac", ".aif", ".aiff", ".w64", ".rf64"}
 """Formats in which libsndfile finds a sample exactly; in MP3 and OGG it may miss by a frame."""
 SOUND = SEEKABLE | {".mp3", ".ogg", ".oga", ".opus", ".m4a", ".mp4", ".aac", ".wma", ".caf"}
 
+SPLITS = ("train", "valid", "test")
+
 
 class StemsFolder(TrackList):
     """The songs in a folder, each a folder of its own with one file per source (lesson 00).
@@ -27,19 +29,21 @@ class StemsFolder(TrackList):
     Args:
         path: one song folder, a folder of song folders, or a folder whose `train`, `valid` and
             `test` hold song folders.
+        split: of a folder that is divided so, only "train", "valid" or "test"; None: all songs.
 
     Raises:
         FileNotFoundError, NotADirectoryError: if `path` is no folder.
-        ValueError: if a stem is missing or there twice, or if lengths or rates differ.
+        ValueError: if a stem is missing or there twice, if lengths or rates differ, or if the
+            folder is divided and has no such split.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], split: str | None = None) -> None:
         self.path = Path(path).expanduser()
         if not self.path.exists():
             raise FileNotFoundError(f"there is no folder {self.path} (looked from {Path.cwd()})")
         if not self.path.is_dir():
             raise NotADirectoryError(f"{self.path} is a file: give the folder that holds the stems")
-        self._tracks = [_open_song(folder) for folder in _song_folders(self.path)]
+        self._tracks = [_open_song(folder) for folder in _song_folders(self.path, split)]
 
     def __repr__(self) -> str:
         return f"StemsFolder({str(self.path)!r}): {len(self)} song{'s' * (len(self) != 1)}"
@@ -72,10 +76,10 @@ def _decoded(path: Path, modified: int) -> Tensor:
     return load_audio(path)[0]
 
 
-def _song_folders(path: Path) -> list[Path]:
+def _song_folders(path: Path, split: str | None) -> list[Path]:
     if _sounds(path):
         return [path]
-    for parents in ([path], [path / split for split in ("train", "valid", "test")]):
+    for parents in ([path], [path / part for part in SPLITS if split in (None, part)]):
         songs = [
             folder
             for parent in parents
@@ -85,6 +89,8 @@ def _song_folders(path: Path) -> list[Path]:
         ]
         if songs:
             return songs
+    if parts := [part for part in SPLITS if split and (path / part).is_dir()]:
+        raise ValueError(f"{path} holds songs in {' and '.join(parts)}, but none in {split}")
     raise ValueError(
         f"found no songs in {path}: expected drums, bass, other and vocals as sound files, in it "
         f"or in the folders below it"

@@ -47,6 +47,16 @@ def test_a_song_folder_is_one_track_in_the_fixed_order(tmp_path, ending):
     assert torch.equal(track.mixture, track.stems.sum(0))
 
 
+def test_one_split_of_a_folder_that_is_divided(tmp_path):
+    for split, name in (("train", "a"), ("test", "b")):
+        write_song(tmp_path / split / name)
+    assert [track.name for track in StemsFolder(tmp_path)] == ["a", "b"]
+    assert [track.name for track in StemsFolder(tmp_path, "test")] == ["b"]
+    assert [track.name for track in StemsFolder(tmp_path / "test", "valid")] == ["b"]
+    with pytest.raises(ValueError, match="holds songs in train and test, but none in valid"):
+        StemsFolder(tmp_path, "valid")
+
+
 def test_a_folder_of_songs_is_sorted_and_sliceable(tmp_path):
     for name in ("c", "a", "b"):
         write_song(tmp_path / name)
