@@ -270,7 +270,8 @@ class _Job:
         if state.pop("made", None) == self.fingerprint:
             done = state["done"]
             present = [self.raw(name) for name in self.names if self.raw(name).exists()]
-            if done == self.song.length or len(present) == len(self.names):
+            written = state.get("written_as") == [self.format, self.bits]
+            if len(present) == len(self.names) or written:
                 size = done * self.model_channels * 4
                 if all(file.stat().st_size >= size for file in present):
                     for file in present:
@@ -317,14 +318,14 @@ class _Job:
 
     def _gain(self) -> float:
         """What brings the loudest stem to full scale: one for all, kept over interruptions."""
-        if self.bits == 32:
-            return 1.0
-        state = _json(self.partial / "state.json")
-        if "gain" not in state:
-            streams = [self._stem(name) for name in self.names]
-            streams += [self._rest()] if self.rest else []
-            peak = max(float(block.abs().max()) for stream in streams for block in stream)
-            state = {"done": self.song.length, "gain": 1 / max(1.0, peak)}
+        state, kind = _json(self.partial / "state.json"), [self.format, self.bits]
+        if state.get("written_as") != kind:
+            peak = 1.0
+            if self.bits != 32:
+                streams = [self._stem(name) for name in self.names]
+                streams += [self._rest()] if self.rest else []
+                peak = max(float(block.abs().max()) for stream in streams for block in stream)
+            state = {"done": self.song.length, "gain": 1 / max(1.0, peak), "written_as": kind}
             self._note_state(**state)
         if state["gain"] < 1:
             warnings.warn(

@@ -226,6 +226,32 @@ def test_an_interruption_while_stems_are_written_loses_nothing(song, tmp_path, m
     assert torch.equal(found, expected)
 
 
+@pytest.mark.parametrize("moment", [0, 2])
+@pytest.mark.parametrize("after", [("flac", 16), ("wav", 16), ("wav", 24)])
+def test_another_format_may_be_asked_for_after_an_interruption(
+    song, tmp_path, monkeypatch, moment, after
+):
+    write, calls = streaming._Job._write_stem, []
+
+    def interrupted(job, *arguments):
+        calls.append(arguments)
+        if len(calls) == moment + 1:
+            raise KeyboardInterrupt
+        write(job, *arguments)
+
+    def run(folder, kind):
+        options = {"format": kind[0], "bits": kind[1], "progress": False}
+        return separate_file(song, tmp_path / folder, Shares((3.0, 0.3, 0.15, 0.05)), **options)
+
+    with pytest.warns(UserWarning, match="above full scale"):
+        expected = stems_of(run("whole", after))
+    monkeypatch.setattr(streaming._Job, "_write_stem", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run("out", ("wav", 32))
+    with pytest.warns(UserWarning, match="above full scale"):
+        assert torch.equal(stems_of(run("out", after)), expected)
+
+
 def test_leavings_of_another_song_or_other_options_are_not_taken_up(song, tmp_path):
     model = Stopping()
     model.stop_at = 4

@@ -87,7 +87,8 @@ def product_pays() -> bool:
     """Whether this processor's gradients are faster as products: not where it has AVX-512.
 
     With AVX2 PyTorch's own are several times as slow; with AVX-512 the two are about level, some
-    layers faster by one and some by the other (`bench/convolution.py`, run on both kinds).
+    layers faster by one and some by the other (`bench/convolution.py`, run on both kinds). What
+    pays on ARM was not measured.
     """
     return torch.backends.cpu.get_cpu_capability() != "AVX512"
 
