@@ -29,8 +29,8 @@ class RunningMean:
     """An exponential moving average of a model's weights, itself a model that can be evaluated.
 
     After update t (from 1) the mean is d·mean + (1 − d)·weights with d = min(decay, (1 + t) /
-    (10 + t)), so that a short training does not remember its random start. Hybrid Demucs gains
-    0.2 dB by one (arXiv:2111.03600, table 7).
+    (10 + t)), so that a short training does not remember its random start. The improved
+    time-only Demucs gains 0.2 dB by one (arXiv:2111.03600, table 7).
 
     Args:
         model: whose weights are followed.
