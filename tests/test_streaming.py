@@ -206,9 +206,8 @@ def test_an_interrupted_run_leaves_no_half_file_and_goes_on_where_it_stopped(
     assert not (folder / ".partial").exists()
 
 
-@pytest.mark.parametrize("moment", range(4))
-def test_an_interruption_while_stems_are_written_loses_nothing(song, tmp_path, monkeypatch, moment):
-    expected = stems_of(separate_file(song, tmp_path / "whole", Fussy(), progress=False))
+def interrupt_at(moment, monkeypatch):
+    """As if Ctrl-C came when so many stems had been written."""
     write, calls = streaming._Job._write_stem, []
 
     def interrupted(job, *arguments):
@@ -218,6 +217,12 @@ def test_an_interruption_while_stems_are_written_loses_nothing(song, tmp_path, m
         write(job, *arguments)
 
     monkeypatch.setattr(streaming._Job, "_write_stem", interrupted)
+
+
+@pytest.mark.parametrize("moment", range(4))
+def test_an_interruption_while_stems_are_written_loses_nothing(song, tmp_path, monkeypatch, moment):
+    expected = stems_of(separate_file(song, tmp_path / "whole", Fussy(), progress=False))
+    interrupt_at(moment, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         separate_file(song, tmp_path / "out", Fussy(), progress=False)
     assert len(list((tmp_path / "out" / "song").glob("*.wav"))) == moment
@@ -231,21 +236,13 @@ def test_an_interruption_while_stems_are_written_loses_nothing(song, tmp_path, m
 def test_another_format_may_be_asked_for_after_an_interruption(
     song, tmp_path, monkeypatch, moment, after
 ):
-    write, calls = streaming._Job._write_stem, []
-
-    def interrupted(job, *arguments):
-        calls.append(arguments)
-        if len(calls) == moment + 1:
-            raise KeyboardInterrupt
-        write(job, *arguments)
-
     def run(folder, kind):
         options = {"format": kind[0], "bits": kind[1], "progress": False}
         return separate_file(song, tmp_path / folder, Shares((3.0, 0.3, 0.15, 0.05)), **options)
 
     with pytest.warns(UserWarning, match="above full scale"):
         expected = stems_of(run("whole", after))
-    monkeypatch.setattr(streaming._Job, "_write_stem", interrupted)
+    interrupt_at(moment, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         run("out", ("wav", 32))
     with pytest.warns(UserWarning, match="above full scale"):
