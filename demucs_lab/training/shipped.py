@@ -42,9 +42,7 @@ class Recipe:
     changes: dict[str, Any]
 
 
-_HYBRID: dict[str, Any] = {
-    "steps": 1200, "validations": 2, "segment": 3.0, "learning_rate": 2e-3,
-}  # fmt: skip
+_HYBRID: dict[str, Any] = {"steps": 11000, "validations": 2, "learning_rate": 2e-3}
 
 SHIPPED: dict[str, Recipe] = {
     "tiny-conv-tasnet": Recipe(
@@ -65,12 +63,12 @@ SHIPPED: dict[str, Recipe] = {
     "tiny-htdemucs": Recipe(
         "Hybrid Transformer Demucs (arXiv:2211.08553)",
         "tiny-htdemucs",
-        {**_HYBRID, "model_options": {"segment": 3.0}},
+        {**_HYBRID, "model_options": {"segment": 1.5}},
     ),
     "tiny-htdemucs-nocross": Recipe(
         "Hybrid Transformer Demucs with self-attention in place of cross-attention",
         "tiny-htdemucs",
-        {**_HYBRID, "model_options": {"segment": 3.0, "cross_attention": False}},
+        {**_HYBRID, "model_options": {"segment": 1.5, "cross_attention": False}},
     ),
 }  # fmt: skip
 
