@@ -32,7 +32,7 @@ class SoundBlocks(Iterable[Tensor]):
         self.path = audio._existing(path)
         self.samplerate, self.promised, self.channels = audio.audio_info(self.path)
         self.block, self.frames = block, 0
-        self.plain = self.path.suffix.lower() in audio._SOUNDFILE
+        self.plain = audio._for_libsndfile(self.path)
         if self.plain:
             audio._refuse_cut_wav(self.path)
             audio._refuse_cut_ogg(self.path)

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from demucs_lab._mp3 import states_length
 from demucs_lab._paths import atomic_path
 
 SOURCES = ("drums", "bass", "other", "vocals")
@@ -46,7 +47,8 @@ class AudioInfo(NamedTuple):
 def load_audio(path: str | os.PathLike[str], samplerate: int | None = None) -> tuple[Tensor, int]:
     """Read a sound file of any common format (lesson 00).
 
-    WAV, FLAC, OGG and MP3 are read by libsndfile, anything else by ffmpeg.
+    WAV, FLAC, OGG and MP3 are read by libsndfile, anything else by ffmpeg; so is an MP3 that does
+    not state its length.
 
     Args:
         path: the file.
@@ -58,10 +60,10 @@ def load_audio(path: str | os.PathLike[str], samplerate: int | None = None) -> t
     Raises:
         FileNotFoundError, IsADirectoryError: if there is no such file.
         ValueError: if the file is empty, cut short, not audio, or holds NaN.
-        RuntimeError: if the format needs ffmpeg and ffmpeg is not installed.
+        RuntimeError: if the file needs ffmpeg and ffmpeg is not installed.
     """
     path = _existing(path)
-    if path.suffix.lower() in _SOUNDFILE:
+    if _for_libsndfile(path):
         wav, rate = _read_soundfile(path)
     else:
         wav, rate = _read_ffmpeg(path)
@@ -80,10 +82,11 @@ def load_audio(path: str | os.PathLike[str], samplerate: int | None = None) -> t
 def audio_info(path: str | os.PathLike[str]) -> AudioInfo:
     """Rate, length and channels of a sound file, read from its header alone.
 
-    Formats that ffmpeg reads may decode to up to a block (some 1000 samples) more or less.
+    Formats that ffmpeg reads may decode to up to a block (some 1000 samples) more or less. An MP3
+    that does not state its length is read through, and its frames are counted.
     """
     path = _existing(path)
-    if path.suffix.lower() in _SOUNDFILE:
+    if _for_libsndfile(path):
         info = _header(path)
         return AudioInfo(info.samplerate, info.frames, info.channels)
     return _probe(path)[0]
@@ -291,6 +294,13 @@ def _existing(path: str | os.PathLike[str]) -> Path:
     return path
 
 
+def _for_libsndfile(path: Path) -> bool:
+    """Whether libsndfile reads all of the file; the others are ffmpeg's."""
+    if path.suffix.lower() not in _SOUNDFILE:
+        return False
+    return _header(path).format != "MP3" or states_length(path)
+
+
 def _header(path: Path):  # -> soundfile._SoundFileInfo
     import soundfile
 
@@ -371,8 +381,10 @@ def _refuse_cut_ogg(path: Path) -> None:
 
 def _run(command: list[str], path: Path) -> bytes:
     if not have_ffmpeg():
+        why = ", an MP3 that does not state its length," * (path.suffix.lower() in _SOUNDFILE)
         raise RuntimeError(
-            f"reading {path.name} needs ffmpeg and ffprobe, which are not installed: {FFMPEG_HELP}"
+            f"reading {path.name}{why} needs ffmpeg and ffprobe, which are not installed: "
+            f"{FFMPEG_HELP}"
         )
     done = subprocess.run(command, capture_output=True, check=False)
     if done.returncode != 0:
@@ -386,17 +398,22 @@ def _run(command: list[str], path: Path) -> bytes:
 
 def _probe(path: Path) -> tuple[AudioInfo, bool]:
     """What ffprobe says of the first audio stream, and whether its length is exact."""
+    counted = path.suffix.lower() in _SOUNDFILE  # an MP3 of which any header's length is a guess
+    entries = "stream=sample_rate,channels,duration,nb_read_packets:format=duration,format_name"
     command = ["ffprobe", "-v", "error", "-protocol_whitelist", "file", "-select_streams", "a:0"]
-    command += ["-show_entries", "stream=sample_rate,channels,duration:format=duration,format_name"]
-    command += ["-of", "json", f"file:{path.resolve()}"]
+    command += ["-count_packets"] * counted
+    command += ["-show_entries", entries, "-of", "json", f"file:{path.resolve()}"]
     said = json.loads(_run(command, path))
     if not said.get("streams"):
         raise ValueError(f"{path.name} holds no sound that ffmpeg can find")
     stream, container = said["streams"][0], said.get("format", {})
     rate = int(stream["sample_rate"])
     duration = float(stream.get("duration", container.get("duration", 0)))
+    frames = round(duration * rate)
+    if counted:
+        frames = int(stream["nb_read_packets"]) * (1152 if rate >= 32000 else 576)
     exact = bool(_MP4_FAMILY & set(container.get("format_name", "").split(",")))
-    return AudioInfo(rate, round(duration * rate), int(stream["channels"])), exact
+    return AudioInfo(rate, frames, int(stream["channels"])), exact
 
 
 def _read_ffmpeg(path: Path) -> tuple[Tensor, int]:

@@ -91,6 +91,53 @@ def test_other_formats_come_as_ffmpeg_decodes_them(tmp_path, ending):
     assert abs(info.frames - wav.shape[1]) < 2048
 
 
+def changing(path, *options):
+    """An MP3 of 20 quiet and 20 loud seconds: with a variable bit rate their frames differ."""
+    wav = torch.cat([0.02 * tones(20), torch.randn(2, 20 * RATE).clamp(-1, 1)], -1)
+    source = written(path.with_suffix(".wav"), wav)
+    subprocess.run(["ffmpeg", "-v", "error", "-i", source, *options, path], check=True)
+    return path
+
+
+MP3S = {
+    "variable, no header": ["-q:a", "4", "-write_xing", "0"],
+    "variable, no header, no tag": ["-q:a", "4", "-write_xing", "0", "-id3v2_version", "0"],
+    "variable": ["-q:a", "4"],
+    "constant, no header": ["-b:a", "64k", "-write_xing", "0"],
+    "constant": ["-b:a", "64k"],
+}
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("kind", MP3S)
+def test_an_mp3_is_read_to_its_end_whatever_its_header_says(tmp_path, kind):
+    path = changing(tmp_path / "song.mp3", *MP3S[kind])
+    wav, rate = load_audio(path)
+    assert 40 <= wav.shape[1] / rate < 40.2
+    assert wav[:, -rate:].square().mean() > 0.1  # loud to the end
+    assert audio_info(path) == (RATE, wav.shape[1], 2)
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("mark", [b"VBRI", b"Xing"])
+def test_a_header_that_libsndfile_cannot_use_is_as_none(tmp_path, mark):
+    path = changing(tmp_path / "song.mp3", "-q:a", "4")
+    content = bytearray(path.read_bytes())
+    at = content.index(b"Xing")
+    content[at : at + 4] = mark
+    content[at + 7] &= ~1  # the number of frames is not given
+    path.write_bytes(content)
+    assert load_audio(path)[0].shape[1] / RATE > 40
+
+
+def test_an_mp3_that_does_not_state_its_length_needs_ffmpeg(tmp_path, monkeypatch):
+    path = written(tmp_path / "song.mp3")
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"Xing", b"    ").replace(b"Info", b"    "))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "an MP3 that does not state its length, needs ffmpeg" in refusal(path, RuntimeError)
+
+
 def test_a_rate_that_is_asked_for_is_given(tmp_path):
     wav, samplerate = load_audio(written(tmp_path / "song.wav"), samplerate=16000)
     assert (wav.shape, samplerate) == ((2, 16000), 16000)

@@ -80,6 +80,16 @@ def test_blocks_of_a_file_are_the_file(tmp_path, ending):
 
 
 @needs_ffmpeg
+def test_blocks_of_an_mp3_that_does_not_state_its_length_are_the_file(tmp_path):
+    audio.save_audio(tmp_path / "a.wav", torch.cat([0.1 * noise(20), 1.5 * noise(20)], -1), RATE)
+    command = ["ffmpeg", "-v", "error", "-i", tmp_path / "a.wav", "-q:a", "4", "-write_xing", "0"]
+    subprocess.run([*command, tmp_path / "a.mp3"], check=True)
+    blocks = torch.cat(list(SoundBlocks(tmp_path / "a.mp3")), -1)
+    assert blocks.shape[1] >= 40 * RATE
+    assert torch.equal(blocks, audio.load_audio(tmp_path / "a.mp3")[0])
+
+
+@needs_ffmpeg
 def test_ffmpeg_ends_when_nobody_reads_on(tmp_path):
     audio.save_audio(tmp_path / "a.wav", noise(60), RATE)
     path = tmp_path / "a.wav"
