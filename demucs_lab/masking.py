@@ -18,7 +18,7 @@ from torch import Tensor
 
 from demucs_lab._tables import text_table
 from demucs_lab.audio import SOURCES
-from demucs_lab.metrics import sdr
+from demucs_lab.metrics import nsdr
 from demucs_lab.spectral import istft, stft
 
 
@@ -264,13 +264,11 @@ def ceiling(
     scores: dict[tuple[str, int, int], list[Tensor]] = {}
     for track in tracks:
         stems = track.stems
-        silent = stems.abs().amax((1, 2)) == 0
         for n_fft, hop in settings:
             spec = stft(stems, n_fft, hop)
             for method in methods:
                 estimates = istft(_oracle_of(method)(spec), stems.shape[-1], n_fft, hop)
-                decibels = sdr(stems, estimates).masked_fill(silent, torch.nan)
-                scores.setdefault((method, n_fft, hop), []).append(decibels)
+                scores.setdefault((method, n_fft, hop), []).append(nsdr(stems, estimates))
     rows: list[dict[str, Any]] = []
     for method in methods:
         for n_fft, hop in sorted(settings):

@@ -1,6 +1,6 @@
 """How good is an estimate? Four answers that do not always agree (lesson 01).
 
-- `sdr`: one number over the whole song, the nSDR of the Music Demixing Challenge 2021;
+- `sdr`, `nsdr`: one number over the whole song, as the Music Demixing Challenge 2021 had it;
 - `si_sdr`: the same after the best change of level;
 - `bss_eval`: the SDR, ISR, SIR and SAR of SiSEC 2018 in windows of one second, as museval does;
 - `report`: medians and means over songs, as the papers' tables print them.
@@ -45,6 +45,27 @@ def sdr(reference: Tensor, estimate: Tensor) -> Tensor:
     signal = reference.square().sum((-2, -1))
     distortion = (reference - estimate).square().sum((-2, -1))
     return 10 * torch.log10((signal + _DELTA) / (distortion + _DELTA))
+
+
+def nsdr(references: Tensor, estimates: Tensor) -> Tensor:
+    """`sdr` of each source of a song, NaN for a source that is silent throughout (lesson 01).
+
+    Args:
+        references, estimates: `[S, C, T]`, the same shape.
+
+    Returns:
+        `[S]` in dB, float64: a `nanmean` over songs leaves out those where a source does not play.
+
+    Raises:
+        ValueError: if the shapes differ or there is no sample.
+
+    >>> stems = torch.stack([torch.ones(2, 100), torch.zeros(2, 100)])
+    >>> nsdr(stems, 0.9 * stems)
+    tensor([20.0000,     nan], dtype=torch.float64)
+    """
+    decibels = sdr(references, estimates)
+    silent = references.abs().amax((1, 2)).to(decibels.device) == 0
+    return decibels.masked_fill(silent, torch.nan)
 
 
 def si_sdr(reference: Tensor, estimate: Tensor) -> Tensor:
@@ -231,13 +252,12 @@ def report(
         ValueError: if there is no song, or one of them cannot be scored; the message names it.
     """
     songs: list[str] = []
-    nsdr: list[Tensor] = []
+    whole: list[Tensor] = []
     notes: list[str] = []
     scores: dict[str, list[Tensor]] = {name: [] for name in _SCORES} if bss else {}
     for name, references, estimates, samplerate in separated:
         try:
-            decibels = sdr(references, estimates)
-            silent = references.abs().amax((1, 2)).to(decibels.device) == 0
+            decibels = nsdr(references, estimates)
             medians = {score: torch.full_like(decibels, torch.nan) for score in scores}
             if bss:
                 medians = bss_eval(references, estimates, samplerate, window, hop).median()
@@ -245,21 +265,21 @@ def report(
             notes.append(f"no BSSEval for {name!r}: {str(error).split(':')[0]}")
         except (ValueError, IndexError) as error:
             raise ValueError(f"{name}: {error}") from error
-        if nsdr and len(decibels) != len(nsdr[0]):
+        if whole and len(decibels) != len(whole[0]):
             raise ValueError(
-                f"{name} has {len(decibels)} sources, {songs[0]} has {len(nsdr[0])}: report on "
+                f"{name} has {len(decibels)} sources, {songs[0]} has {len(whole[0])}: report on "
                 f"songs with the same sources together"
             )
         songs.append(name)
-        nsdr.append(decibels.masked_fill(silent, torch.nan).cpu())
+        whole.append(decibels.cpu())
         for score, values in scores.items():
             values.append(medians[score].cpu())
     if not songs:
         raise ValueError("expected at least one song to report on, got none")
-    count = len(nsdr[0])
+    count = len(whole[0])
     sources = tuple(_source_name(i, count) for i in range(count))
     stacked = {name: torch.stack(values) for name, values in scores.items()}
-    return Report(tuple(songs), sources, torch.stack(nsdr), stacked, tuple(notes))
+    return Report(tuple(songs), sources, torch.stack(whole), stacked, tuple(notes))
 
 
 def _source_name(index: int, count: int) -> str:

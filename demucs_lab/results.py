@@ -183,13 +183,12 @@ def values(results: Mapping[str, Any], system: str, score: str = "nsdr") -> np.n
 
 def score_song(track: Track, systems: Sequence[System]) -> dict[str, dict[str, list[float | None]]]:
     """One song's scores: per system nSDR and, where asked for, BSSEval's; None as in `read`."""
-    from demucs_lab.metrics import SilentSourceError, bss_eval, sdr
+    from demucs_lab.metrics import SilentSourceError, bss_eval, nsdr
 
     stems = track.stems
-    silent = stems.abs().amax((1, 2)) == 0
     estimates = _estimates(track, stems, systems)
     scores = {
-        name: {"nsdr": _plain(sdr(stems, estimate).masked_fill(silent, torch.nan))}
+        name: {"nsdr": _plain(nsdr(stems, estimate))}
         for name, estimate in estimates.items()
     }
     full = [system.name for system in systems if system.bss]

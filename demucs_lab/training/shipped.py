@@ -285,7 +285,7 @@ def _measure(
     Raises:
         ValueError: if rounding has changed a score by `SAME` or more.
     """
-    from demucs_lab.metrics import sdr
+    from demucs_lab.metrics import nsdr, sdr
     from demucs_lab.separation import separate
     from demucs_lab.training.record import Scores
 
@@ -294,9 +294,8 @@ def _measure(
     for track in tracks:
         stems = torch.stack([track.sources[name] for name in model.sources])
         estimates = separate(rounded, track.mixture, track.samplerate, progress=False)
-        silent = stems.abs().amax((1, 2)) == 0
-        for kept, given in ((after, estimates), (mixture, track.mixture.expand_as(stems))):
-            kept.append(sdr(stems, given).masked_fill(silent, torch.nan))
+        after.append(nsdr(stems, estimates))
+        mixture.append(nsdr(stems, track.mixture.expand_as(stems)))
     exact = separate(model, track.mixture, track.samplerate, progress=False)
     own, others = (torch.stack(scores).nanmean(0).tolist() for scores in (after, mixture))
     known = [before[name] for name in model.sources]

@@ -11,6 +11,7 @@ import dataclasses
 import hashlib
 import inspect
 import json
+import math
 import sys
 import tempfile
 import time
@@ -22,7 +23,7 @@ import torch
 from torch import Tensor
 
 from demucs_lab._paths import user_dir
-from demucs_lab.metrics import sdr
+from demucs_lab.metrics import nsdr
 from demucs_lab.separation import separate
 from demucs_lab.training.checkpoint import load_weights, save_weights, write_json
 from demucs_lab.training.experiments.catalogue import Variant
@@ -194,9 +195,7 @@ def mixture_scores(sources: Sequence[str], held_out: Sequence[Track]) -> list[li
 
 def decibels(stems: Tensor, estimates: Tensor) -> list[float | None]:
     """SDR per source; None where it is silent throughout."""
-    plays = (stems.abs().amax((1, 2)) > 0).tolist()
-    scores = sdr(stems, estimates).tolist()
-    return [round(x, 4) if heard else None for x, heard in zip(scores, plays, strict=True)]
+    return [None if math.isnan(x) else round(x, 4) for x in nsdr(stems, estimates).tolist()]
 
 
 def layer_scales(variant: Variant, seed: int, track: Track, seconds: float = 2.0) -> list[Any]:
