@@ -7,11 +7,8 @@ the stems; a stem gets its name when it is whole, and an interrupted run goes on
 
 from __future__ import annotations
 
-import errno
-import json
 import math
 import os
-import shutil
 import time
 import warnings
 import zlib
@@ -26,9 +23,9 @@ import torch
 from torch import Tensor, nn
 
 from demucs_lab import audio
-from demucs_lab._paths import atomic_path
 from demucs_lab._segments import Options, place, reach
 from demucs_lab._sound_blocks import SoundBlocks, Window, resampled
+from demucs_lab._stem_folder import StemFolder
 from demucs_lab.separation import (
     EPS,
     as_heard,
@@ -42,6 +39,7 @@ from demucs_lab.separation import (
 FORMATS = ("wav", "flac")
 _BLOCK = 1 << 18  # samples
 _SAVE_EVERY = 10.0  # seconds between two states from which a run can go on
+_HEADER = 1 << 13  # bytes at most that a sound file takes besides its samples
 _WAV_LIMIT = 0xFFFFFFFF - (1 << 16)  # bytes; a longer file is written as RF64
 
 
@@ -70,6 +68,8 @@ def separate_file(
     The same sound as `separate` gives, in constant memory. Stems have the length, rate and channels
     of the file. If one exceeds full scale, all are turned down alike and a warning says so. Called
     again after an interruption it goes on; called again after it has finished it has nothing to do.
+    With other options or another model it says so and replaces the stems that it made; files that
+    it did not make are never overwritten.
 
     Args:
         path: WAV, FLAC, OGG and MP3, or anything that ffmpeg reads.
@@ -86,8 +86,9 @@ def separate_file(
         The file of each stem.
 
     Raises:
-        FileNotFoundError, ValueError: if the file is missing, damaged, cut short or holds NaN, or
-            an option makes no sense; nothing is written then.
+        FileNotFoundError, ValueError: if the file is missing, damaged, cut short or holds NaN, an
+            option makes no sense, or the folder holds stems of another song or files of somebody
+            else under the same names; nothing is written then.
         OSError: if the stems cannot be written, or the disk is too small. What was separated is
             kept, and the next call goes on from there.
     """
@@ -106,15 +107,15 @@ def separate_file(
     song = _scan(path, separator, progress)
     names = [separator.sources[stem] for stem in chosen]
     rest = None if two_stems is None else f"no_{two_stems}"
-    folder = Path(out_dir).expanduser() / song.path.stem
     made = _fingerprint(song, separator, options, [*names, *([rest] if rest else [])])
-    rate, channels = separator.samplerate, separator.audio_channels
-    job = _Job(song, folder, names, rest, format, bits, made, rate, channels)
-    if not job.finished():
+    where = Path(out_dir).expanduser() / song.path.stem
+    folder = StemFolder(where, song.path.name, names, rest, format, bits, made)
+    if not folder.finished():
+        job = _Job(song, folder, separator.samplerate, separator.audio_channels)
         with _told_in_a_sentence(folder):
             job.separate(separator, options, chosen, device, progress)
             job.write()
-    return job.files
+    return folder.files
 
 
 @dataclass(frozen=True)
@@ -172,62 +173,20 @@ def _scan(path: str | os.PathLike[str], model: Any, progress: bool) -> _Song:
 
 @dataclass
 class _Job:
-    """One song on its way to its stems.
-
-    `rest`, if any, is what the one stem leaves of the mixture.
-
-    While it is under way, `folder/.partial` holds one file of raw float32 samples per stem, at the
-    model's rate, and `state.json`: up to which sample they are to be trusted, and for which song,
-    model and options.
-    """
+    """One song on its way to its stems: separated into raw samples, then written one by one."""
 
     song: _Song
-    folder: Path
-    names: list[str]
-    rest: str | None
-    format: str
-    bits: int
-    fingerprint: dict[str, Any]
+    folder: StemFolder
     model_rate: int
     model_channels: int
-
-    @property
-    def files(self) -> dict[str, Path]:
-        rest = [self.rest] if self.rest else []
-        return {name: self.folder / f"{name}.{self.format}" for name in [*self.names, *rest]}
-
-    @property
-    def partial(self) -> Path:
-        return self.folder / ".partial"
-
-    @property
-    def note(self) -> Path:
-        """Says, beside the stems, how they were made."""
-        return self.folder / "separation.json"
-
-    def finished(self) -> bool:
-        """Whether an earlier run made these very stems; those of another song are no prey."""
-        note = _json(self.note)
-        if note.get("song", self.song.path.name) != self.song.path.name:
-            raise ValueError(
-                f"{self.folder} holds the stems of {note['song']}: choose another folder for those "
-                f"of {self.song.path.name}"
-            )
-        return note == self.made and all(map(Path.is_file, self.files.values()))
-
-    @property
-    def made(self) -> dict[str, Any]:
-        return {**self.fingerprint, "format": self.format, "bits": self.bits}
-
-    def raw(self, name: str) -> Path:
-        return self.partial / f"{name}.f32"
 
     def separate(
         self, model: Any, options: Options, stems: list[int], device: Any, progress: bool
     ) -> None:
         """Append to the raw files what is still missing."""
-        song = self.song
-        begin = self._resume()
+        song, names = self.song, self.folder.names
+        stem_bytes = song.frames * song.channels * self.folder.bits // 8 + _HEADER
+        begin = self.folder.begin(4 * self.model_channels, song.length, stem_bytes)
         if begin == song.length:
             return
         mean, deviation = song.mean, song.deviation
@@ -237,7 +196,7 @@ class _Job:
         window = Window(normal, song.length, keep)
         blocks = separated(model, window.read, song.length, options, stems, begin, device, progress)
         with ExitStack() as stack:
-            raw = [stack.enter_context(self.raw(name).open("ab")) for name in self.names]
+            raw = [stack.enter_context(self.folder.raw(name).open("ab")) for name in names]
             stack.enter_context(closing(blocks))
             done, saved = begin, time.monotonic()
             try:
@@ -253,80 +212,53 @@ class _Job:
 
     def write(self) -> None:
         """Turn the raw files into sound files, one after the other."""
-        gain = self._gain()
-        if self.rest and self.raw(self.names[0]).exists():
-            self._write_stem(self.files[self.rest], self._rest(), gain)
-        for name in self.names:
-            if self.raw(name).exists():
-                self._write_stem(self.files[name], self._stem(name), gain)
-                self.raw(name).unlink()
-        with atomic_path(self.note) as beside:
-            beside.write_text(json.dumps(self.made, indent=1) + "\n", encoding="utf-8")
-        shutil.rmtree(self.partial)
-
-    def _resume(self) -> int:
-        """Samples that an earlier run left and that can be trusted; a fresh folder otherwise."""
-        state = _json(self.partial / "state.json")
-        if state.pop("made", None) == self.fingerprint:
-            done = state["done"]
-            present = [self.raw(name) for name in self.names if self.raw(name).exists()]
-            written = state.get("written_as") == [self.format, self.bits]
-            if len(present) == len(self.names) or written:
-                size = done * self.model_channels * 4
-                if all(file.stat().st_size >= size for file in present):
-                    for file in present:
-                        os.truncate(file, size)
-                    return done
-        shutil.rmtree(self.partial, ignore_errors=True)
-        self._refuse_a_small_disk()
-        self.partial.mkdir(parents=True)
-        for name in self.names:
-            self.raw(name).touch()
-        return 0
-
-    def _refuse_a_small_disk(self) -> None:
-        raw = len(self.names) * self.model_channels * self.song.length * 4
-        needed = raw + self.song.channels * self.song.frames * self.bits // 8  # and one stem
-        place = next(p for p in (self.folder, *self.folder.absolute().parents) if p.exists())
-        if (free := shutil.disk_usage(place).free) < needed:
-            short = f"it takes {needed / 1e9:.3g} GB on the way and {free / 1e9:.3g} GB are free"
-            raise OSError(errno.ENOSPC, short)
+        folder, gain = self.folder, self._gain()
+        folder.claim()
+        for name, file in folder.in_writing_order:
+            if folder.raw(name).exists():
+                self._write_stem(file, self._sound(name), gain)
+                if name != folder.rest:
+                    folder.raw(name).unlink()
+        folder.finish()
 
     def _save(self, raw: Sequence[IO[bytes]], done: int) -> None:
         for file in raw:
             file.flush()
             os.fsync(file.fileno())
-        self._note_state(done=done)
+        self.folder.note_state(done=done)
 
-    def _note_state(self, **state: Any) -> None:
-        with atomic_path(self.partial / "state.json") as beside:
-            beside.write_text(json.dumps({"made": self.fingerprint, **state}), encoding="utf-8")
+    def _sound(self, name: str) -> Iterator[Tensor]:
+        """A stem as it will be heard, `[C, n]`, or what the one stem leaves of the mixture."""
+        stem = self._stem(name)
+        if name != self.folder.rest:
+            return stem
+        mixture = SoundBlocks(self.song.path)
+        return (whole - part for whole, part in in_step([mixture, stem]))
 
     def _stem(self, name: str) -> Iterator[Tensor]:
-        """One raw file as it will be heard, `[C, n]`: rate, channels and length of the song."""
-        blocks = _raw_blocks(self.raw(name), self.model_channels)
+        """Raw samples at the rate and with the channels and the length of the song, `[C, n]`."""
+        blocks = _raw_blocks(self.folder.raw(name), self.model_channels)
         left = self.song.frames
         for block in resampled(blocks, self.model_rate, self.song.samplerate):
             block = block[..., :left]
             left -= block.shape[-1]
             yield block.mean(0, keepdim=True) if self.song.channels == 1 else block
 
-    def _rest(self) -> Iterator[Tensor]:
-        """What the one stem leaves of the mixture, `[C, n]`."""
-        for mixture, stem in in_step([SoundBlocks(self.song.path), self._stem(self.names[0])]):
-            yield mixture - stem
-
     def _gain(self) -> float:
         """What brings the loudest stem to full scale: one for all, kept over interruptions."""
-        state, kind = _json(self.partial / "state.json"), [self.format, self.bits]
-        if state.get("written_as") != kind:
+        folder, state = self.folder, self.folder.state()
+        if state.get("written_as") != [folder.format, folder.bits]:
             peak = 1.0
-            if self.bits != 32:
-                streams = [self._stem(name) for name in self.names]
-                streams += [self._rest()] if self.rest else []
-                peak = max(float(block.abs().max()) for stream in streams for block in stream)
-            state = {"done": self.song.length, "gain": 1 / max(1.0, peak), "written_as": kind}
-            self._note_state(**state)
+            if folder.bits != 32:
+                peak = max(
+                    float(block.abs().max()) for name in folder.files for block in self._sound(name)
+                )
+            state = {
+                "done": self.song.length,
+                "gain": 1 / max(1.0, peak),
+                "written_as": [folder.format, folder.bits],
+            }
+            folder.note_state(**state)
         if state["gain"] < 1:
             warnings.warn(
                 f"{self.song.path.name}: a stem was {-20 * math.log10(state['gain']):.1f} dB above "
@@ -338,34 +270,24 @@ class _Job:
     def _write_stem(self, path: Path, blocks: Iterator[Tensor], gain: float) -> None:
         import soundfile
 
-        song, subtype = self.song, audio._SUBTYPES[self.bits]
-        long = song.frames * song.channels * self.bits // 8 > _WAV_LIMIT
-        kind = "FLAC" if self.format == "flac" else "RF64" if long else "WAV"
+        song, bits = self.song, self.folder.bits
+        long = song.frames * song.channels * bits // 8 > _WAV_LIMIT
+        kind = "FLAC" if self.folder.format == "flac" else "RF64" if long else "WAV"
         with (
-            atomic_path(path) as beside,
+            self.folder.whole(path) as beside,
             soundfile.SoundFile(
-                beside, "w", song.samplerate, song.channels, subtype, format=kind
+                beside, "w", song.samplerate, song.channels, audio._SUBTYPES[bits], format=kind
             ) as file,
         ):
             for block in blocks:
                 samples = block.double().numpy().T
-                file.write(
-                    samples if self.bits == 32 else audio._to_integers(samples * gain, self.bits)
-                )
+                file.write(samples if bits == 32 else audio._to_integers(samples * gain, bits))
 
 
 def _raw_blocks(path: Path, channels: int) -> Iterator[Tensor]:
     with path.open("rb") as file:
         while data := file.read(_BLOCK * channels * 4):
             yield torch.from_numpy(np.frombuffer(data, np.float32).reshape(-1, channels).T.copy())
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _fingerprint(
@@ -388,7 +310,7 @@ def _fingerprint(
 
 
 @contextmanager
-def _told_in_a_sentence(folder: Path) -> Iterator[None]:
+def _told_in_a_sentence(folder: StemFolder) -> Iterator[None]:
     """What goes wrong with the disk, in words that say what to do."""
     import soundfile
 
@@ -396,9 +318,9 @@ def _told_in_a_sentence(folder: Path) -> Iterator[None]:
         yield
     except (OSError, soundfile.SoundFileError) as error:
         reason = getattr(error, "strerror", None) or getattr(error, "error_string", None) or error
-        kept = (folder / ".partial" / "state.json").exists()
+        kept = bool(folder.state())
         raise OSError(
-            f"cannot write the stems into {folder}: {str(reason).rstrip('.')}; "
+            f"cannot write the stems into {folder.path}: {str(reason).rstrip('.')}; "
             + (
                 "what is separated so far is kept: make room and start again to go on"
                 if kept
