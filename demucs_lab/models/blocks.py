@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from demucs_lab.models.convolution import Pointwise
 
 EPS = 1e-5  # added to variances, as in all norms of PyTorch
+ZERO_CROSSINGS, CUTOFF = 24, 0.945  # of the filter that resamples, of the lower Nyquist frequency
 PART = 256  # frames whose squares are added up at once: longer sums in float32 lose digits
 
 
@@ -154,8 +155,8 @@ def slide(wav: Tensor, kernels: Tensor, stride: int, at_once: int = 32) -> Tenso
     return answers.flatten(1)[:, : places * K]
 
 
-def _sinc_kernels(old: int, new: int, like: Tensor, zeros: int = 24) -> Tensor:
-    rate = min(old, new) * 0.945
+def _sinc_kernels(old: int, new: int, like: Tensor) -> Tensor:
+    zeros, rate = ZERO_CROSSINGS, min(old, new) * CUTOFF
     margin = math.ceil(zeros * old / rate)
     position = torch.arange(-margin, margin + old, device=like.device, dtype=like.dtype) / old
     phase = torch.arange(new, device=like.device, dtype=like.dtype)[:, None] / new

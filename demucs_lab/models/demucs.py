@@ -19,6 +19,8 @@ from torch.nn import functional as F
 
 from demucs_lab.models.base import SOURCES, SeparationModel, rename, take_official
 from demucs_lab.models.blocks import (
+    CUTOFF,
+    ZERO_CROSSINGS,
     Blstm,
     center_trim,
     deviation,
@@ -149,7 +151,8 @@ class Demucs(SeparationModel):
         """Samples that one output sample hears; None with an LSTM, which hears them all."""
         if self.lstm:
             return None
-        frames = 1
+        reach = ZERO_CROSSINGS / CUTOFF  # of the filter that resamples, in samples to either side
+        frames = 1 + 2 * math.floor(2 * reach) if self.resample else 1
         for _ in range(self.depth):  # from the output down: frames that a layer looks at
             frames = (
                 math.ceil((frames - 1) / STRIDE)
@@ -158,7 +161,7 @@ class Demucs(SeparationModel):
             )
         for _ in range(self.depth):
             frames = (frames - 1) * STRIDE + KERNEL
-        return math.ceil(frames / 2) if self.resample else frames
+        return frames // 2 + 2 * math.floor(reach) if self.resample else frames
 
     def forward(self, mix: Tensor) -> Tensor:
         self.check_mixture(mix)

@@ -32,7 +32,16 @@ class Layer:
 
 @dataclass(frozen=True)
 class Summary:
-    """A model's size and cost; `print` it for the table."""
+    """A model's size and cost; `print` it for the table.
+
+    Attributes:
+        seconds: of sound that the layers work on; HTDemucs lengthens less to one segment.
+        parameters: how many numbers are learned.
+        gflop_per_second: 10⁹ operations for each of these seconds.
+        receptive_field: samples of input that one sample of output hears; None: all.
+        samplerate: in Hz.
+        layers: the rows of the table.
+    """
 
     model: str
     seconds: float
@@ -67,6 +76,17 @@ def summary(model: SeparationModel, seconds: float = 10.0) -> Summary:
     A product and a sum count as two operations. Only shapes are computed, so a model of 265
     million parameters takes no longer than a small one.
 
+    Args:
+        model: any model of `demucs_lab.models`.
+        seconds: how much sound `[1, C, seconds · samplerate]` to imagine; more than 0.
+
+    Returns:
+        Its figures, and one `Layer` for each layer, in the order of its definition. Shapes are
+        without the batch and without axes of length one.
+
+    Raises:
+        ValueError: if there would be no sample of sound.
+
     >>> from demucs_lab.models import Demucs
     >>> made_of = summary(Demucs.tiny(), seconds=1)
     >>> made_of.layers[0].shape, made_of.parameters
@@ -75,6 +95,8 @@ def summary(model: SeparationModel, seconds: float = 10.0) -> Summary:
     with torch.device("meta"):
         shadow = type(model)(**model.config()).eval()
         mix = torch.zeros(1, model.audio_channels, round(seconds * model.samplerate))
+    if getattr(model, "pad_to_segment", False):
+        seconds = max(seconds, model.segment)
     shapes: dict[str, str] = {}
     flop: Counter[str] = Counter()
     for name, module in shadow.named_modules():

@@ -54,7 +54,9 @@ def test_shifts_by_the_stride_move_the_output_and_others_change_it(resample, per
 @pytest.mark.parametrize("context", [1, 3])
 @pytest.mark.parametrize("padding", [False, True])
 def test_receptive_field_is_what_gradients_reach(context, padding):
-    model = Demucs(**SMALL, lstm_layers=0, resample=False, context=context, context_padding=padding)
+    torch.manual_seed(0)
+    switches = {"context": context, "context_padding": padding, "resample": False}
+    model = Demucs(channels=8, depth=3, lstm_layers=0, **switches)  # some ReLU is open everywhere
     fields = []
     for at in range(2000, 2064):
         mix = torch.randn(1, 2, 4000, requires_grad=True)
@@ -63,6 +65,21 @@ def test_receptive_field_is_what_gradients_reach(context, padding):
         fields.append(int(heard[-1] - heard[0]) + 1)
     assert max(fields) == model.receptive_field
     assert Demucs(**SMALL).receptive_field is None
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_receptive_field_at_twice_the_rate_is_what_gradients_reach(depth):
+    """In float64, where the ends of the filter's window are smaller than all that is counted."""
+    torch.manual_seed(0)
+    model = Demucs(channels=8, depth=depth, lstm_layers=0, resample=True).double()
+    fields = []
+    for at in range(1000, 1000 + 4**depth):
+        mix = torch.randn(1, 2, 2000, dtype=torch.float64, requires_grad=True)
+        model(mix)[..., at].sum().backward()
+        heard = mix.grad[0].abs().sum(0)
+        heard = (heard > 1e-25 * heard.max()).nonzero().flatten()
+        fields.append(int(heard[-1] - heard[0]) + 1)
+    assert max(fields) == model.receptive_field
 
 
 @pytest.mark.parametrize(

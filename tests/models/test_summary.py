@@ -24,6 +24,19 @@ def test_operations_on_ten_seconds_are_those_of_the_authors_code(name, gflop):
     assert sum(layer.parameters for layer in found.layers) == found.parameters
 
 
+def test_a_short_sound_costs_htdemucs_a_whole_segment_and_no_second_costs_more():
+    model = build("tiny-htdemucs")
+    short, whole = summary(model, seconds=1), summary(model, seconds=6)
+    assert short.layers == whole.layers
+    assert short.gflop_per_second == whole.gflop_per_second
+    assert "on 6 s of sound" in str(short)
+
+
+def test_no_sound_is_refused():
+    with pytest.raises(ValueError, match="empty"):
+        summary(build("tiny-demucs"), seconds=0)
+
+
 def test_shapes_of_demucs_v1_are_those_of_the_paper():
     with torch.device("meta"):
         model = Demucs.v1()
