@@ -72,6 +72,10 @@ def _add_model(parser: argparse.ArgumentParser, positive: Positive) -> None:
         "--segment", type=positive(float), metavar="S", help="seconds (default: the model's own)"
     )
     parser.add_argument(
+        "--batch", type=positive(int), metavar="N",
+        help="segments computed at once; less takes less memory (default: the model's own)",
+    )  # fmt: skip
+    parser.add_argument(
         "--workers", type=positive(int), default=1, metavar="N",
         help="segments computed side by side on a CPU (default: 1)",
     )  # fmt: skip
@@ -184,5 +188,6 @@ def _settings(options: argparse.Namespace) -> dict[str, Any]:
         "overlap": options.overlap,
         "segment": options.segment,
         "device": device,
+        "batch": options.batch,
         "workers": options.workers,
     }

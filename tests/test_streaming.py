@@ -552,6 +552,25 @@ def test_the_command_separates_songs(song, tmp_path, pretrained, capsys):
     assert "no_vocals.flac" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("given", "batch"), [([], 4), (["--batch", "2"], 2)])
+def test_the_command_computes_as_many_segments_at_once_as_asked(
+    song, tmp_path, monkeypatch, given, batch
+):
+    from demucs_lab import pretrained
+
+    class Counted(Shares):
+        cpu_batch, most = 4, 0
+
+        def forward(self, mix):
+            self.most = max(self.most, len(mix))
+            return super().forward(mix)
+
+    model = Counted(segment=0.5)
+    monkeypatch.setattr(pretrained, "load", lambda name: model)
+    assert cli.main(["separate", str(song), "--out", str(tmp_path / "out"), *given]) == 0
+    assert model.most == batch
+
+
 def test_one_bad_song_does_not_stop_the_others(song, tmp_path, pretrained, capsys):
     arguments = [str(tmp_path / "gone.wav"), str(song), "--out", str(tmp_path / "out")]
     assert cli.main(["separate", *arguments]) == 2
