@@ -212,17 +212,37 @@ def prepared(
     """The model on its device, in evaluation mode, at a precision; afterwards all is as before."""
     home, chosen = place(model, None), place(model, device)
     modes = [(module, module.training) for module in model.modules()]
-    backends: list[Any] = [torch.backends.cuda.matmul, torch.backends.cudnn]
-    backends = backends if chosen.type == "cuda" else []
-    allowed = [backend.allow_tf32 for backend in backends]
     try:
-        for backend in backends:
-            backend.allow_tf32 = precision != "float32"
-        model.to(chosen).eval()
-        yield chosen
+        with float32_products(precision != "float32", chosen):
+            model.to(chosen).eval()
+            yield chosen
     finally:
         model.to(home)
         for module, training in modes:
             module.training = training
-        for backend, before in zip(backends, allowed, strict=True):
-            backend.allow_tf32 = before
+
+
+@contextmanager
+def float32_products(tf32: bool, device: torch.device) -> Iterator[None]:
+    """Allow TF32, or not, where a GPU multiplies in float32; afterwards all is as before.
+
+    PyTorch has two names for this since version 2.9, and refuses to tell by the older one what was
+    set by the newer.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    cuda, cudnn = torch.backends.cuda, torch.backends.cudnn
+    name, value = "allow_tf32", tf32  # type: tuple[str, bool | str]
+    backends: list[Any] = [cuda.matmul, cudnn]
+    if hasattr(torch.backends, "fp32_precision"):
+        name, value = "fp32_precision", "tf32" if tf32 else "ieee"
+        backends = [cuda.matmul, cudnn.conv, cudnn.rnn]  # type: ignore[attr-defined]
+    before = [getattr(backend, name) for backend in backends]
+    try:
+        for backend in backends:
+            setattr(backend, name, value)
+        yield
+    finally:
+        for backend, setting in zip(backends, before, strict=True):
+            setattr(backend, name, setting)

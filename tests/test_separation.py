@@ -1,4 +1,5 @@
 import random
+import subprocess
 import sys
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import demucs_lab
-from demucs_lab import audio, models, separation
+from demucs_lab import audio, metrics, models, separation
 from demucs_lab.pretrained import Bag
 from demucs_lab.separation import overlap_add, separate, shift_trick, triangle
 
@@ -296,6 +297,54 @@ def test_every_model_of_the_kit_separates_any_length(name):
         found = separate(model, mixture, RATE, shifts=1, progress=False)
         assert found.shape == (4, 2, samples)
         assert found.isfinite().all()
+
+
+@pytest.mark.parametrize("name", ["ConvTasNet", "Demucs", "HTDemucs"])
+def test_bfloat16_is_near_the_exact_answer_and_not_the_same(name):
+    """It has 8 significant bits, so that one rounding lies 50 dB or so below the sound."""
+    torch.manual_seed(0)
+    model = getattr(models, name).tiny(samplerate=RATE, segment=0.5)
+    exact, fast = (
+        separate(model, noise(1.2), RATE, precision=precision, progress=False)
+        for precision in ("float32", "bfloat16")
+    )
+    assert fast.dtype == torch.float32
+    assert fast.isfinite().all()
+    assert 30 < metrics.sdr(exact, fast).mean() < 70
+
+
+@pytest.mark.skipif(not hasattr(torch.backends, "fp32_precision"), reason="PyTorch before 2.9")
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "pass",
+        "torch.backends.cuda.matmul.allow_tf32 = True",
+        "torch.set_float32_matmul_precision('high')",
+        "torch.backends.fp32_precision = 'tf32'",
+        "torch.backends.cuda.matmul.fp32_precision = 'tf32'",
+        "torch.backends.cudnn.conv.fp32_precision = 'ieee'",
+    ],
+)
+def test_tf32_is_switched_whatever_was_set_before_and_by_which_name(setting):
+    """In a process of its own: some of these settings cannot be taken back."""
+    program = f"""
+import torch
+from demucs_lab._segments import float32_products
+
+def precisions():
+    cuda, cudnn = torch.backends.cuda, torch.backends.cudnn
+    return [backend.fp32_precision for backend in (cuda.matmul, cudnn.conv, cudnn.rnn)]
+
+{setting}
+before = precisions()
+for tf32, inside in ((False, "ieee"), (True, "tf32")):
+    with float32_products(tf32, torch.device("cuda")):
+        assert precisions() == 3 * [inside], precisions()
+    assert precisions() == before, precisions()
+    with float32_products(tf32, torch.device("cpu")):
+        assert precisions() == before, precisions()
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", program], check=True)
 
 
 # --- bags -----------------------------------------------------------------------------------------
