@@ -39,15 +39,21 @@ def save_checkpoint(folder: Path, step: int, tensors: dict[str, Tensor], facts: 
         described = {"step": step, "sha256": _digest(path), **facts}
         write_json(path.with_suffix(".json"), described)
     except (OSError, SafetensorError) as error:
-        path.unlink(missing_ok=True)
+        _remove_halves(folder)
         raise OSError(
             f"the checkpoint {path} could not be written ({error}): make room or check the folder"
         ) from error
-    steps = sorted(folder.glob("step-*.json"))
-    for old in steps[:-KEPT]:
+    for old in sorted(folder.glob("step-*.json"))[:-KEPT]:
         old.unlink(missing_ok=True)
-        old.with_suffix(".safetensors").unlink(missing_ok=True)
+    _remove_halves(folder)
     return path
+
+
+def _remove_halves(folder: Path) -> None:
+    """Tensors without their JSON, as a kill or a full disk leaves them."""
+    for path in folder.glob("step-*.safetensors"):
+        if not path.with_suffix(".json").exists():
+            path.unlink(missing_ok=True)
 
 
 def load_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any], list[str]]:

@@ -52,11 +52,16 @@ class Heard:
             )
         return cls(tuple(model.sources), model.audio_channels, model.samplerate)
 
+    @property
+    def separated(self) -> list[int]:
+        """Which of a song's stems the model separates; what it hears is the sum of all."""
+        return [SOURCES.index(name) for name in self.sources]
+
 
 def level(track: Track) -> tuple[float, float]:
     """Mean and deviation of the mono mixture of a song, as `separate` normalises it.
 
-    Songs of more than two minutes are measured on 24 parts of five seconds, evenly spread.
+    Songs of more than four minutes are measured on 24 parts of ten seconds, evenly spread.
     """
     blocks = min(_MOST_BLOCKS, max(1, round(track.duration / _BLOCK_SECONDS)))
     size = min(-(-track.frames // blocks), round(2 * _BLOCK_SECONDS * track.samplerate))
@@ -148,7 +153,10 @@ class Excerpts(Dataset[Tensor]):
         return augmented(stems, generator, self.config, self.frames)
 
     def excerpt(self, draw: np.random.Generator) -> Tensor:
-        """A random place of a random song, `[S, C, T]`, of mixture mean 0 and deviation 1."""
+        """A random place of a random song: all its stems, `[S, C, T]`.
+
+        They are scaled as `separate` scales songs: to a mixture of mean 0 and deviation 1.
+        """
         index = int(draw.choice(len(self.shares), p=self.shares))
         track, (mean, deviation) = self.memory.tracks[index], self.levels[index]
         longer = augment.STRETCHED if self.config.pitch_tempo else 1.0
@@ -156,10 +164,8 @@ class Excerpts(Dataset[Tensor]):
         frames = -(-wanted * track.samplerate // self.heard.samplerate)
         start = int(draw.integers(max(1, track.frames - frames + 1)))
         read = min(frames, track.frames)
-        stems = torch.stack(
-            [self.memory.read(index, source, start, read) for source in self.heard.sources]
-        )
-        stems = self._channels(stems) - mean / len(self.heard.sources)
+        stems = torch.stack([self.memory.read(index, source, start, read) for source in SOURCES])
+        stems = self._channels(stems) - mean / len(SOURCES)
         stems = resample(stems / (deviation + 1e-8), track.samplerate, self.heard.samplerate)
         wanted = wanted if self.config.pitch_tempo else self.frames
         return torch.nn.functional.pad(stems, (0, max(0, wanted - stems.shape[-1])))[..., :wanted]

@@ -46,7 +46,7 @@ class Display:
             from tqdm import tqdm
         else:
             from tqdm.auto import tqdm
-        self.writer = _summary_writer(tensorboard) if tensorboard else None
+        self.writer = need_tensorboard()(str(tensorboard)) if tensorboard else None
         self.bar = tqdm(
             desc=name, total=1.0, disable=not progress, file=sys.stdout, bar_format=_BAR
         )
@@ -128,7 +128,8 @@ def draw(history: Sequence[Mapping[str, Any]]) -> tuple[Figure, str]:
     return figure, reading
 
 
-def _summary_writer(folder: Path) -> Any:
+def need_tensorboard() -> Any:
+    """The class that writes TensorBoard's files, or one sentence on how to get it."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
@@ -136,4 +137,4 @@ def _summary_writer(folder: Path) -> Any:
             "TensorBoard files need the package tensorboard: install it with "
             "`pip install tensorboard`, or train with tensorboard=False"
         ) from error
-    return SummaryWriter(str(folder))
+    return SummaryWriter

@@ -9,17 +9,17 @@ from __future__ import annotations
 import copy
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import torch
 from torch import nn
 
-from demucs_lab.training import data
-from demucs_lab.training.live import Display, draw
+from demucs_lab.training import checkpoint, data
+from demucs_lab.training.live import Display, draw, need_tensorboard
 from demucs_lab.training.presets import Config, preset
-from demucs_lab.training.record import RunFolder, Scores
+from demucs_lab.training.record import RunFolder, Scores, best_scores
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -64,22 +64,32 @@ class Result:
         return "\n".join([*lines, f"The best model is {self.folder / 'model.safetensors'}"])
 
     @classmethod
-    def load(cls, folder: str | os.PathLike[str]) -> Result:
+    def load(cls, folder: str | os.PathLike[str], model: nn.Module | None = None) -> Result:
         """Read the folder of a run, also of one that was killed.
+
+        Args:
+            folder: of the run.
+            model: needed only if the run began with a class of your own; it stays as it is.
 
         Raises:
             FileNotFoundError: if it holds no run, or one that had no model yet.
+            ValueError: if the run began with a class of its own, and it was not given.
         """
         from demucs_lab import models
-        from demucs_lab.training.run import scores_of
 
         record = RunFolder(folder)
+        _, architecture = record.settings
         history = record.history()
-        best = max((x for x in history if "sdr" in x), key=lambda x: x["mean"], default=None)
         ends = [line["stopped"] for line in history if "stopped" in line]
+        network: Any
+        if model is None and architecture is not None:
+            network = models.load(record.model)
+        else:
+            network = copy.deepcopy(model) or _rebuilt(architecture)
+            checkpoint.load_weights(network, record.model)
         return cls(
-            model=models.load(record.model),
-            best=scores_of(best) if best else None,
+            model=network.eval(),
+            best=best_scores(history),
             history=history,
             folder=record.path,
             stopped=ends[-1] if ends else "interrupted",
@@ -127,7 +137,7 @@ def train(
 
     Raises:
         ValueError: if a setting makes no sense, or there are too few songs.
-        FloatingPointError: if the loss is no number any more; the best model is kept.
+        FloatingPointError: if the loss or a weight is no number any more; the best model is kept.
         OSError: if the folder cannot be written at the start.
     """
     config = preset(preset_or_config) if isinstance(preset_or_config, str) else preset_or_config
@@ -135,8 +145,10 @@ def train(
         changes["model"], model = model, None
     config = config.but(**({} if minutes is None else {"minutes": minutes}), **changes)
     options = Options(valid, workers, progress, figure, tensorboard, cpu)
-    if processes and processes > 1 and "WORLD_SIZE" not in os.environ:
-        return _launch(processes, config, tracks, folder, model, options)
+    if _must_launch(processes):
+        made = folder or RunFolder.free(config.name)
+        _launch(processes, _start, config, tracks, made, model, options)
+        return Result.load(made, model)
     return _start(config, tracks, folder, model, options)
 
 
@@ -147,6 +159,7 @@ def resume(
     valid: Sequence[Track] | None = None,
     model: nn.Module | None = None,
     workers: int | None = None,
+    processes: int | None = None,
     progress: bool = True,
     figure: bool | None = None,
     tensorboard: bool = False,
@@ -158,27 +171,19 @@ def resume(
 
     Args:
         folder: of the run; its settings hold.
-        tracks, valid: the same songs as before; the other arguments as for `train`.
+        tracks, valid, processes: the same songs and as many processes as before; the other
+            arguments as for `train`.
         model: needed only if the run began with a class of your own.
 
     Raises:
-        FileNotFoundError, ValueError: if there is no run, no whole checkpoint, or the songs differ.
+        FileNotFoundError, ValueError: if there is no run, no whole checkpoint, or songs or
+            processes are others.
     """
-    from demucs_lab.training.run import Run
-
-    record = RunFolder(folder)
-    config, architecture = record.settings
     options = Options(valid, workers, progress, figure, tensorboard, cpu)
-    learned, held_out = _split(tracks, valid)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        network = copy.deepcopy(model) or _rebuilt(architecture)
-        run = Run(config, network, learned, held_out, record, options)
-        if record.has_begun or architecture is None or architecture["given"]:
-            run.load()
-        else:  # killed before its first checkpoint
-            run.begin()
-        return run.go()
+    if _must_launch(processes):
+        _launch(processes, _go_on, tracks, folder, model, options)
+        return Result.load(folder, model)
+    return _go_on(tracks, folder, model, options)
 
 
 def settings(folder: str | os.PathLike[str]) -> tuple[Config, Any]:
@@ -217,20 +222,51 @@ def _start(
     options: Options,
 ) -> Result:
     from demucs_lab import models
-    from demucs_lab.training.processes import as_main_decides
+    from demucs_lab.training.processes import accelerating, as_main_decides
     from demucs_lab.training.run import Run
 
     learned, held_out = _split(tracks, options.valid)
-    with torch.random.fork_rng(devices=[]):
+    if options.tensorboard:
+        need_tensorboard()
+    with (
+        torch.random.fork_rng(devices=[]),
+        accelerating(options.cpu, config.precision) as accelerator,
+    ):
         torch.manual_seed(config.seed)
         network = copy.deepcopy(model) or models.build(config.model, **config.model_options)
         data.Heard.by(network)  # a model that no song fits is refused before a folder is made
         described = _architecture(network, given=model is not None)
         made = as_main_decides(
-            lambda: str(RunFolder.create(folder, config, described).path), options.cpu
+            accelerator, lambda: str(RunFolder.create(folder, config, described).path)
         )
-        run = Run(config, network, learned, held_out, RunFolder(made), options)
+        run = Run(accelerator, config, network, learned, held_out, RunFolder(made), options)
         run.begin()
+        return run.go()
+
+
+def _go_on(
+    tracks: Sequence[Track],
+    folder: str | os.PathLike[str],
+    model: nn.Module | None,
+    options: Options,
+) -> Result:
+    from demucs_lab.training.processes import accelerating
+    from demucs_lab.training.run import Run
+
+    record = RunFolder(folder)
+    config, architecture = record.settings
+    learned, held_out = _split(tracks, options.valid)
+    with (
+        torch.random.fork_rng(devices=[]),
+        accelerating(options.cpu, config.precision) as accelerator,
+    ):
+        torch.manual_seed(config.seed)
+        network = copy.deepcopy(model) or _rebuilt(architecture)
+        run = Run(accelerator, config, network, learned, held_out, record, options)
+        if record.has_begun or architecture is None or architecture["given"]:
+            run.load()
+        else:  # killed before its first checkpoint
+            run.begin()
         return run.go()
 
 
@@ -265,19 +301,16 @@ def _rebuilt(architecture: dict[str, Any] | None) -> Any:
     classes = {cls.__name__: cls for cls in MODELS.values()}
     if architecture is None:
         raise ValueError(
-            "this run began with a class of its own: give the model, resume(…, model=)"
+            "this run began with a class of its own: give a model of that class, model="
         )
     return classes[architecture["class"]](**architecture["config"])
 
 
-def _launch(
-    processes: int,
-    config: Config,
-    tracks: Sequence[Track],
-    folder: str | os.PathLike[str] | None,
-    model: Any,
-    options: Options,
-) -> Result:
+def _must_launch(processes: int | None) -> TypeGuard[int]:
+    return bool(processes and processes > 1 and "WORLD_SIZE" not in os.environ)
+
+
+def _launch(processes: int, begin: Callable[..., Result], *arguments: Any) -> None:
     """Let accelerate start the processes, as its `notebook_launcher` does from a notebook too."""
     import socket
 
@@ -286,10 +319,9 @@ def _launch(
     need_accelerate()
     from accelerate import notebook_launcher
 
-    made = folder or RunFolder.free(config.name)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    arguments = (config, tracks, made, model, dataclasses.replace(options, forked=True))
-    notebook_launcher(_start, arguments, num_processes=processes, use_port=str(port))
-    return Result.load(made)
+    *most, options = arguments
+    forked = (*most, dataclasses.replace(options, forked=True))
+    notebook_launcher(begin, forked, num_processes=processes, use_port=str(port))

@@ -19,6 +19,12 @@ _POSITIVE = (
     "segment", "batch", "steps", "minutes", "learning_rate", "clip", "remix_group",
     "checkpoint_seconds", "checkpoint_steps", "validations", "patience",
 )  # fmt: skip
+_NOT_NEGATIVE = ("weight_decay", "warmup", "seed")
+_WHOLE = (
+    "batch", "steps", "warmup", "validations", "patience", "checkpoint_steps", "seed",
+    "remix_group",
+)  # fmt: skip
+_SWITCHES = ("cosine", "sign_flip", "channel_swap", "remix")
 
 
 @dataclass(frozen=True)
@@ -90,6 +96,17 @@ class Config:
             value = getattr(self, name)
             if value is not None and not (_is_number(value) and 0 < value < math.inf):
                 raise ValueError(f"{name} must be a number above 0, got {value!r}")
+        for name in _NOT_NEGATIVE:
+            value = getattr(self, name)
+            if not _is_number(value) or not 0 <= value < math.inf:
+                raise ValueError(f"{name} must be a number, 0 or above, got {value!r}")
+        for name in _WHOLE:
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, int):
+                raise ValueError(f"{name} must be a whole number, got {value!r}")
+        for name in _SWITCHES:
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name} is true or false, got {getattr(self, name)!r}")
         for name in ("ema", "pitch_tempo", "source_dropout"):
             value = getattr(self, name)
             if not _is_number(value) or not 0 <= value <= 1 or (name == "ema" and value == 1):
@@ -99,7 +116,7 @@ class Config:
         if self.precision not in ("no", "bf16", "fp16"):
             raise ValueError(f"precision is no, bf16 or fp16, got {self.precision!r}")
         if self.gain is not None:
-            object.__setattr__(self, "gain", (float(self.gain[0]), float(self.gain[1])))
+            object.__setattr__(self, "gain", _range(self.gain))
 
     def but(self, **changes: Any) -> Config:
         """The same with some fields changed; a budget in steps replaces one in minutes.
@@ -174,6 +191,13 @@ _PAPERS: dict[str, dict[str, Any]] = {
         "ema": 0.9999,
     },
 }  # fmt: skip
+
+
+def _range(gain: Any) -> tuple[float, float]:
+    pair = list(gain) if isinstance(gain, (tuple, list)) else []
+    if len(pair) != 2 or not all(map(_is_number, pair)) or not 0 <= pair[0] <= pair[1] < math.inf:
+        raise ValueError(f"gain is its lowest and its highest factor, 0 or above, got {gain!r}")
+    return float(pair[0]), float(pair[1])
 
 
 def _is_number(value: Any) -> bool:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import atexit
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 
@@ -16,31 +19,41 @@ def need_accelerate() -> None:
         ) from error
 
 
-def new_accelerator(cpu: bool, precision: str) -> Any:
-    """What runs the loop where it is: device, processes, precision."""
+@contextmanager
+def accelerating(cpu: bool, precision: str) -> Iterator[Any]:
+    """What runs the loop where it is: device, processes, precision.
+
+    A single process lets go of it whatever happens, so that the next training may use another
+    precision or several processes.
+    """
     need_accelerate()
-    from accelerate import Accelerator
-
-    return Accelerator(cpu=cpu, mixed_precision=precision)
-
-
-def release_accelerator(accelerator: Any) -> None:
-    """Let go of it, so that the next training may use another precision or several processes."""
+    from accelerate import Accelerator, PartialState
     from accelerate.state import AcceleratorState, GradientState
 
-    if accelerator.num_processes == 1:
-        AcceleratorState._reset_state(reset_partial_state=True)
-        GradientState._reset_state()
+    state = PartialState(cpu=cpu)
+    if state.num_processes > 1:
+        _part_before_the_end()
+    try:
+        yield Accelerator(cpu=cpu, mixed_precision=precision)
+    finally:
+        if state.num_processes == 1:
+            AcceleratorState._reset_state(reset_partial_state=True)
+            GradientState._reset_state()
 
 
-def as_main_decides(decide: Callable[[], str], cpu: bool) -> str:
-    """The same answer in all processes, that of the main one."""
-    need_accelerate()
+@cache
+def _part_before_the_end() -> None:
+    """Processes that are still connected when their interpreter ends may be aborted by it."""
     from accelerate import PartialState
+
+    atexit.register(PartialState().destroy_process_group)
+
+
+def as_main_decides(accelerator: Any, decide: Callable[[], str]) -> str:
+    """The same answer in all processes, that of the main one."""
+    if accelerator.num_processes == 1:
+        return decide()
     from accelerate.utils import broadcast_object_list
 
-    state = PartialState(cpu=cpu)
-    if state.num_processes == 1:
-        return decide()
-    answer = [decide() if state.is_main_process else None]
+    answer = [decide() if accelerator.is_main_process else None]
     return str(broadcast_object_list(answer)[0])

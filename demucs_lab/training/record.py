@@ -99,14 +99,13 @@ class RunFolder:
                 lines.append(line)
         return lines
 
-    def rewind(self, step: int) -> list[dict[str, Any]]:
+    def rewind(self, step: int) -> None:
         """Forget the metrics after a step, which will be done again."""
         from demucs_lab._paths import atomic_path
 
         kept = self.history(step)
         with atomic_path(self._metrics) as beside:
             beside.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
-        return kept
 
     def write_card(self, described: str, songs: Sequence[str], scores: Scores | None) -> None:
         """Say in Markdown what the model is, how it was trained and how good it is."""
@@ -178,6 +177,15 @@ class Scores:
         verdict = f"not yet on {', '.join(worse)}" if worse else "on every source"
         songs = f"{self.songs} held-out song{'s' * (self.songs != 1)}"
         return f"{table}\nIt beats the mixture {verdict} ({songs})."
+
+
+def best_scores(history: Sequence[Mapping[str, Any]]) -> Scores | None:
+    """Those of the best validation in the lines of the metrics."""
+    for line in reversed(history):
+        if line.get("best"):
+            own, mixture = line["sdr"], line["mixture"]
+            return Scores(tuple(own), tuple(own.values()), tuple(mixture.values()), line["songs"])
+    return None
 
 
 def environment() -> dict[str, Any]:

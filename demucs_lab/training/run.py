@@ -18,13 +18,12 @@ from tqdm import tqdm
 
 from demucs_lab._memory import reused_memory
 from demucs_lab.losses import LOSSES
-from demucs_lab.metrics import sdr
+from demucs_lab.metrics import nsdr
 from demucs_lab.separation import separate
 from demucs_lab.training import checkpoint, data
 from demucs_lab.training.optimization import RunningMean, schedule
 from demucs_lab.training.presets import Config
-from demucs_lab.training.processes import new_accelerator, release_accelerator
-from demucs_lab.training.record import RunFolder, Scores
+from demucs_lab.training.record import RunFolder, Scores, best_scores
 
 if TYPE_CHECKING:
     from demucs_lab.datasets import Track
@@ -52,6 +51,7 @@ class Run:
     """One training, from its first step to its last or its interruption.
 
     Args:
+        accelerator: what `processes.accelerating` gives.
         config: what is trained, and how.
         model: with the weights to start from.
         tracks, valid: songs to learn from, and to be judged by.
@@ -61,6 +61,7 @@ class Run:
 
     def __init__(
         self,
+        accelerator: Any,
         config: Config,
         model: Any,
         tracks: Sequence[Track],
@@ -68,9 +69,9 @@ class Run:
         record: RunFolder,
         options: Options,
     ) -> None:
-        self.accelerator = new_accelerator(options.cpu, config.precision)
-        self.rank, self.world = self.accelerator.process_index, self.accelerator.num_processes
-        self.main = self.accelerator.is_main_process
+        self.accelerator = accelerator
+        self.rank, self.world = accelerator.process_index, accelerator.num_processes
+        self.main = accelerator.is_main_process
         self.config, self.record, self.options = config, record, options
         self.tracks, self.valid = tracks, valid
         self.at = Progress()
@@ -79,17 +80,18 @@ class Run:
         self.loss = LOSSES[config.loss]
         self.described = repr(model)
         self.heard = data.Heard.by(model)
-        model = model.train().to(self.accelerator.device)
+        self.separated = torch.tensor(self.heard.separated, device=accelerator.device)
+        model = model.train().to(accelerator.device)
         self.network = model
         self.mean = RunningMean(model, config.ema)
         optimizer = torch.optim.AdamW(  # with no decay it is Adam
             model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay,
-            fused=self.accelerator.device.type in ("cpu", "cuda"),  # one pass over all weights
+            fused=accelerator.device.type in ("cpu", "cuda"),  # one pass over all weights
         )  # fmt: skip
-        self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
+        self.model, self.optimizer = accelerator.prepare(model, optimizer)
         self._unread: list[Tensor] = []
         self._whole = True
-        self._saved_at, self._saved_step = 0.0, 0
+        self._tried_at, self._tried_step, self._saved_step = 0.0, 0, 0
         self._began = time.monotonic()
 
     # --- beginnings
@@ -109,17 +111,13 @@ class Run:
         """Take the state from the newest whole checkpoint.
 
         Raises:
-            FileNotFoundError, ValueError: if there is none, or the songs are not those of the run.
+            FileNotFoundError, ValueError: if there is none, or the songs or the number of
+                processes are not those of the run.
         """
         tensors, facts, complaints = checkpoint.load_checkpoint(self.record.checkpoints)
         for complaint in complaints:
             warnings.warn(f"{complaint}: going on from step {facts['step']}", stacklevel=3)
-        songs = [track.name for track in self.tracks]
-        if songs != facts["songs"]:
-            raise ValueError(
-                f"{self.record.path} was trained on {len(facts['songs'])} songs, from "
-                f"{facts['songs'][0]!r} on: resume it with these, not with {len(songs)} others"
-            )
+        self._must_be_the_same(facts)
         checkpoint.restore("model", self.network, tensors)
         checkpoint.restore("mean", self.mean.model, tensors)
         checkpoint.restore_optimizer(self.optimizer, tensors)
@@ -130,6 +128,30 @@ class Run:
         self.history = self.record.history(self.at.step)
         if self.main:
             self.record.rewind(self.at.step)
+
+    def _must_be_the_same(self, facts: dict[str, Any]) -> None:
+        for what, now in self._circumstances().items():
+            before = facts[what]
+            if now == before:
+                continue
+            if what == "processes":
+                raise ValueError(
+                    f"{self.record.path} was trained by {before} processes: resume it with as "
+                    f"many, not with {now}"
+                )
+            missing = next((f", without {name!r}" for name in before if name not in now), "")
+            raise ValueError(
+                f"{self.record.path} began with other {what} ({len(before)}, from {before[0]!r} "
+                f"on): resume it with these, not with {len(now)} from {now[0]!r} on{missing}"
+            )
+
+    def _circumstances(self) -> dict[str, Any]:
+        """What must be the same when a training goes on."""
+        return {
+            "songs to learn from": [track.name for track in self.tracks],
+            "songs to be judged by": [track.name for track in self.valid],
+            "processes": self.world,
+        }
 
     # --- the loop
 
@@ -146,7 +168,8 @@ class Run:
         )  # fmt: skip
         self.display = self.options.display(config.name, self.record.path, self.main)
         self._began = time.monotonic() - self.at.elapsed
-        self._saved_at, self._saved_step = time.monotonic(), self.at.step
+        self._tried_at, self._tried_step = time.monotonic(), self.at.step
+        self._saved_step = self.at.step
         stopped = "budget"
         try:
             while (done := self._done()) < 1:
@@ -166,12 +189,11 @@ class Run:
             self.accelerator.wait_for_everyone()
         except KeyboardInterrupt:
             stopped = "interrupted"
-            if self.main and self._whole:
+            if self.main and self._whole and self._saved_step != self.at.step:
                 self._try_checkpoint()
         finally:
             self.display.close(self.history)
             del stream
-            release_accelerator(self.accelerator)
         return self._finish(stopped)
 
     def _step(self, stems: Tensor, done: float) -> None:
@@ -183,7 +205,7 @@ class Run:
         stems = stems.to(self.accelerator.device, non_blocking=True)
         with self.accelerator.autocast():
             estimates = self.model(stems.sum(1))  # the mixture of what the augmentation made
-        loss = self.loss(estimates.float(), stems)
+        loss = self.loss(estimates.float(), stems.index_select(1, self.separated))
         self.optimizer.zero_grad()
         self.accelerator.backward(loss)
         if config.clip:
@@ -213,7 +235,7 @@ class Run:
         losses = self.accelerator.reduce(torch.stack(self._unread), "mean").tolist()
         self._unread = []
         if not all(map(math.isfinite, losses)):
-            raise FloatingPointError(self._no_number())
+            raise FloatingPointError(self._no_number("the loss"))
         line = {
             "step": self.at.step,
             "progress": min(1.0, done),
@@ -223,14 +245,14 @@ class Run:
         }
         self._log(line)
 
-    def _no_number(self) -> str:
+    def _no_number(self, what: str) -> str:
         kept = (
             f"the best model, of step {self.at.best_step}, is {self.record.model}"
             if self.at.best_step >= 0
             else f"the last good checkpoint is in {self.record.checkpoints}"
         )
         return (
-            f"the loss is no number any more at step {self.at.step}: lower the learning rate (it "
+            f"{what} is no number any more at step {self.at.step}: lower the learning rate (it "
             f"was {self.optimizer.param_groups[0]['lr']:.1e}) or clip gradients, and look for NaN "
             f"in the songs; {kept}"
         )
@@ -262,7 +284,7 @@ class Run:
             self.heard.sources, tuple(means[0]), tuple(means[1]), len(table)
         )  # fmt: skip
         at.since_best += 1
-        if better := scores.mean > at.best:
+        if better := scores.mean > at.best and self._kept(network, scores):
             at.best, at.best_step, at.since_best = scores.mean, at.step, 0
         self._log(
             {
@@ -276,27 +298,30 @@ class Run:
                 "best": better,
             }
         )
-        if better and self.main:
-            self._keep(network)
 
     def _scored(self, network: Any, track: Track) -> list[list[float]]:
         song = dataclasses.replace(track)  # its stems are let go with it
         stems = torch.stack([song.sources[name] for name in self.heard.sources])
         estimates = separate(network, song.mixture, song.samplerate, progress=False)
-        scores = torch.stack([sdr(stems, estimates), sdr(stems, song.mixture.expand_as(stems))])
-        silent = stems.abs().amax((1, 2)) == 0
-        return scores.masked_fill(silent, torch.nan).tolist()
+        mixture = song.mixture.expand_as(stems)
+        return [nsdr(stems, estimates).tolist(), nsdr(stems, mixture).tolist()]
 
-    def _keep(self, network: Any) -> None:
+    def _kept(self, network: Any, scores: Scores) -> bool:
+        """Keep the weights as the best ones; whether that could be done, for all processes."""
+        done = self.main and self._write(network, scores)
+        return bool(self._from_main(done)) if self.world > 1 else done
+
+    def _write(self, network: Any, scores: Scores | None) -> bool:
         try:
             checkpoint.save_weights(network, self.record.model)
-            scores = best_scores(self.history)
             self.record.write_card(self.described, [t.name for t in self.tracks], scores)
         except Exception as error:  # safetensors has errors of its own for a full disk
             warnings.warn(
                 f"the best model could not be written to {self.record.model} ({error})",
                 stacklevel=2,
             )
+            return False
+        return True
 
     # --- keeping
 
@@ -305,9 +330,9 @@ class Run:
         if not self.main or self._unread:
             return
         if steps := self.config.checkpoint_steps:
-            due = self.at.step - self._saved_step >= steps
+            due = self.at.step - self._tried_step >= steps
         else:
-            due = time.monotonic() - self._saved_at > self.config.checkpoint_seconds
+            due = time.monotonic() - self._tried_at > self.config.checkpoint_seconds
         if due:
             self._try_checkpoint()
 
@@ -318,20 +343,23 @@ class Run:
             warnings.warn(f"{error}; the training goes on, those before it stay", stacklevel=2)
 
     def _write_checkpoint(self) -> None:
-        self._saved_at, self._saved_step = time.monotonic(), self.at.step
+        self._tried_at, self._tried_step = time.monotonic(), self.at.step
         scaler = self.accelerator.scaler
         tensors = {
             **checkpoint.named("model", self.network),
             **checkpoint.named("mean", self.mean.model),
             **checkpoint.optimizer_tensors(self.optimizer),
         }
+        if not all(bool(value.isfinite().all()) for value in tensors.values()):
+            raise FloatingPointError(self._no_number("a weight"))
         facts = {
             "progress": dataclasses.asdict(self.at),
             "scaler": scaler.state_dict() if scaler is not None else None,
-            "songs": [track.name for track in self.tracks],
             "levels": self.levels,
+            **self._circumstances(),
         }
         checkpoint.save_checkpoint(self.record.checkpoints, self.at.step, tensors, facts)
+        self._saved_step = self.at.step
 
     def _finish(self, stopped: str) -> Result:
         from demucs_lab.training.loop import Result
@@ -340,7 +368,7 @@ class Run:
         if self.at.best_step >= 0 and self.record.model.exists():
             checkpoint.load_weights(network, self.record.model)
         elif self.main:
-            self._keep(network)
+            self._write(network, None)
         self._log({"step": self.at.step, "stopped": stopped})
         return Result(
             network.eval().requires_grad_(True), best_scores(self.history), self.history,
@@ -377,20 +405,6 @@ class Run:
         if self.options.workers is not None:
             return self.options.workers
         return 0 if self.accelerator.device.type == "cpu" else min(8, os.cpu_count() or 1)
-
-
-def best_scores(history: Sequence[dict[str, Any]]) -> Scores | None:
-    """Those of the best validation so far."""
-    scored = [line for line in history if line.get("best")]
-    return scores_of(scored[-1]) if scored else None
-
-
-def scores_of(line: dict[str, Any]) -> Scores:
-    """The scores in a line of the metrics."""
-    sources = tuple(line["sdr"])
-    return Scores(
-        sources, tuple(line["sdr"].values()), tuple(line["mixture"].values()), line["songs"]
-    )
 
 
 def _number(*parts: int) -> int:

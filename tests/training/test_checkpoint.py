@@ -73,6 +73,28 @@ def test_a_full_disk_is_one_sentence_and_those_before_stay(tmp_path, monkeypatch
     assert checkpoint.load_checkpoint(tmp_path)[1]["n"] == 2
 
 
+def test_writing_one_again_on_a_full_disk_leaves_the_whole_one(tmp_path, monkeypatch):
+    write(tmp_path, 1, 2)
+
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("safetensors.torch.save_file", full)
+    with pytest.raises(OSError, match="could not be written"):
+        write(tmp_path, 2)
+    assert checkpoint.load_checkpoint(tmp_path)[1:] == (checkpoint.load_checkpoint(tmp_path)[1], [])
+    assert checkpoint.load_checkpoint(tmp_path)[1]["n"] == 2
+
+
+def test_tensors_that_a_kill_left_without_their_json_are_removed(tmp_path):
+    write(tmp_path, 1, 2)
+    (tmp_path / "step-00000002.json").unlink()
+    write(tmp_path, 3)
+    assert [path.name for path in sorted(tmp_path.glob("*.safetensors"))] == [
+        "step-00000001.safetensors", "step-00000003.safetensors",
+    ]  # fmt: skip
+
+
 def test_an_optimizer_goes_on_as_if_it_had_not_stopped(tmp_path):
     def model_and_adam():
         torch.manual_seed(0)

@@ -15,7 +15,7 @@ from songs import MICRO, RATE, Tone, songs
 from demucs_lab import models, separate, training
 from demucs_lab.audio import SOURCES
 from demucs_lab.datasets import Track
-from demucs_lab.training import checkpoint
+from demucs_lab.training import checkpoint, loop
 from demucs_lab.training.optimization import RunningMean
 
 HERE = Path(__file__).parent
@@ -217,6 +217,45 @@ def test_half_a_step_is_never_kept(tmp_path, monkeypatch, unbroken):
     assert same(state(result.folder), state(unbroken.folder))
 
 
+def test_an_interrupt_while_the_best_model_is_written_reports_no_better_one(tmp_path, monkeypatch):
+    plain, written = checkpoint.save_weights, []
+
+    def interrupted(model, path):
+        written.append(path)
+        if len(written) == 2:
+            raise KeyboardInterrupt
+        plain(model, path)
+
+    monkeypatch.setattr(checkpoint, "save_weights", interrupted)
+    result = train(tmp_path / "run")
+    first = next(line for line in result.history if "sdr" in line)
+    assert result.stopped == "interrupted"
+    assert result.best.mean == first["mean"]
+    assert training.Result.load(result.folder).best == result.best
+
+
+def test_an_interrupt_right_after_a_checkpoint_does_not_write_it_again(tmp_path, monkeypatch):
+    """Writing it again on a full disk could lose it."""
+    plain, written = checkpoint.save_checkpoint, []
+
+    def interrupted(folder, step, tensors, facts):
+        written.append(step)
+        return plain(folder, step, tensors, facts)
+
+    def due(self):
+        if self.at.step == 6 and self._saved_step == 6:
+            raise KeyboardInterrupt
+        plainly_due(self)
+
+    from demucs_lab.training.run import Run
+
+    plainly_due = Run._checkpoint_if_due
+    monkeypatch.setattr(checkpoint, "save_checkpoint", interrupted)
+    monkeypatch.setattr(Run, "_checkpoint_if_due", lambda self: (plainly_due(self), due(self)))
+    assert train(tmp_path / "run").stopped == "interrupted"
+    assert written == [0, 3, 6]
+
+
 def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(tmp_path, unbroken):
     folder = train(tmp_path / "run", trapped(60, interrupt)).folder
     newest = sorted((folder / "checkpoints").glob("*.safetensors"))[-1]
@@ -267,6 +306,38 @@ def test_a_loss_that_is_no_number_stops_and_the_last_good_weights_stay(tmp_path)
     assert all(value.isfinite().all() for value in kept.state_dict().values())
 
 
+def test_weights_that_are_no_number_are_not_kept(tmp_path, monkeypatch):
+    """The loss of a step is that of the weights before it."""
+    plain = torch.optim.AdamW.step
+
+    def explodes(self, *args, **kwargs):
+        plain(self, *args, **kwargs)
+        for parameter in self.param_groups[0]["params"]:
+            if int(self.state[parameter]["step"]) == 6:
+                parameter.data.fill_(torch.inf)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", explodes)
+    with pytest.raises(FloatingPointError, match=r"a weight is no number any more at step 6"):
+        train(tmp_path / "run", validations=1)
+    assert all(value.isfinite().all() for value in state(tmp_path / "run").values())
+
+
+def test_a_model_of_two_sources_hears_the_whole_song(tmp_path):
+    heard = []
+
+    class Two(Shares):
+        sources = ("vocals", "bass")
+
+        def forward(self, mix):
+            heard.extend([mix.detach()] * self.training)
+            return super().forward(mix)
+
+    options = {"sign_flip": False, "channel_swap": False, "remix": False, "gain": None}
+    result = train(tmp_path / "run", model=Two(), steps=4, **options)
+    assert result.best.sources == ("vocals", "bass")
+    assert torch.cat(heard).mean(1).std() == pytest.approx(1, abs=0.02)
+
+
 def test_it_stops_early_when_held_out_songs_get_no_better(tmp_path):
     result = train(tmp_path / "run", learning_rate=1e-12, ema=0.0, validations=12, patience=2)
     assert result.stopped == "patience"
@@ -306,17 +377,20 @@ def test_a_model_of_ones_own_is_trained_on(tmp_path):
     assert all(torch.allclose(before[k], after[k], atol=1e-6) for k in before)
 
 
+class Shares(torch.nn.Module):
+    """The smallest model that learns: which share of the mixture is which source."""
+
+    sources, samplerate, audio_channels, segment = SOURCES, RATE, 2, 1.0
+
+    def __init__(self):
+        super().__init__()
+        self.share = torch.nn.Parameter(torch.zeros(len(self.sources)))
+
+    def forward(self, mix):
+        return self.share[:, None, None] * mix[:, None]
+
+
 def test_a_class_of_ones_own_is_trained_kept_and_resumed(tmp_path):
-    class Shares(torch.nn.Module):
-        sources, samplerate, audio_channels, segment = SOURCES, RATE, 2, 1.0
-
-        def __init__(self):
-            super().__init__()
-            self.share = torch.nn.Parameter(torch.zeros(4))
-
-        def forward(self, mix):
-            return self.share[:, None, None] * mix[:, None]
-
     result = train(tmp_path / "run", model=Shares(), steps=4)
     assert set(load_file(result.folder / "model.safetensors")) == {"share"}
     assert 0 < float(result.model.share.detach().min()) < 1
@@ -324,6 +398,24 @@ def test_a_class_of_ones_own_is_trained_kept_and_resumed(tmp_path):
         training.resume(result.folder, songs(), progress=False)
     again = training.resume(result.folder, songs(), model=Shares(), progress=False)
     assert torch.equal(again.model.share, result.model.share)
+    with pytest.raises(ValueError, match="began with a class of its own"):
+        training.Result.load(result.folder)
+    read = training.Result.load(result.folder, Shares())
+    assert torch.equal(read.model.share, result.model.share)
+
+
+def test_a_class_of_ones_own_that_several_processes_trained_is_read_back(tmp_path, monkeypatch):
+    began = []
+
+    def launch(processes, begin, *arguments):
+        began.append((processes, begin(*arguments).model.share))
+
+    monkeypatch.setattr(loop, "_launch", launch)
+    result = train(tmp_path / "run", model=Shares(), steps=4, processes=2)
+    again = training.resume(result.folder, songs(), model=Shares(), processes=2, progress=False)
+    assert [processes for processes, _ in began] == [2, 2]
+    for found, (_, share) in zip((result, again), began, strict=True):
+        assert torch.equal(found.model.share, share)
 
 
 @pytest.mark.parametrize("name", ["tiny-conv-tasnet", "tiny-hdemucs", "tiny-htdemucs"])
@@ -381,6 +473,15 @@ def test_tensorboard_missing_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(ModuleNotFoundError, match="pip install tensorboard"):
         train(tmp_path / "run", tensorboard=True, steps=1)
+    assert not (tmp_path / "run").exists()
+
+
+def test_after_a_failed_start_another_precision_can_be_used(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "save_checkpoint", lambda *_: interrupt(None))
+        with pytest.raises(KeyboardInterrupt):
+            train(tmp_path / "run", precision="bf16")
+    assert train(tmp_path / "run", steps=1).steps == 1
 
 
 @pytest.mark.parametrize(
@@ -389,6 +490,12 @@ def test_tensorboard_missing_is_one_sentence(tmp_path, monkeypatch):
         ({"colour": 1}, "no setting 'colour'"),
         ({"loss": "l3"}, "no loss is named 'l3'"),
         ({"batch": 0}, "batch must be a number above 0"),
+        ({"batch": 2.5}, "batch must be a whole number"),
+        ({"remix": "no"}, "remix is true or false, got 'no'"),
+        ({"warmup": -5}, "warmup must be a number, 0 or above"),
+        ({"seed": -1}, "seed must be a number, 0 or above"),
+        ({"gain": 0.5}, "gain is its lowest and its highest factor"),
+        ({"gain": (1.0, 0.5)}, "gain is its lowest and its highest factor"),
         ({"minutes": 1}, "minutes or steps but not both"),
         ({"precision": "int4"}, "precision is no, bf16 or fp16"),
         ({"ema": 1}, "ema is a number between 0 and 1"),
@@ -409,10 +516,23 @@ def test_one_song_is_too_few(tmp_path):
 def test_a_run_is_not_overwritten_and_not_resumed_with_other_songs(unbroken):
     with pytest.raises(FileExistsError, match="holds a training already"):
         train(unbroken.folder)
-    with pytest.raises(ValueError, match="was trained on 3 songs"):
+    with pytest.raises(ValueError, match=r"other songs to learn from \(3, from 'song 1' on"):
         training.resume(unbroken.folder, songs(6), progress=False)
+    with pytest.raises(ValueError, match=r"other songs to be judged by.*without 'song 0'"):
+        training.resume(unbroken.folder, songs()[1:], valid=songs()[1:2], progress=False)
     with pytest.raises(FileNotFoundError, match="holds no training"):
         training.resume(unbroken.folder / "none", songs())
+
+
+def test_it_is_resumed_with_as_many_processes_as_before(tmp_path):
+    """Another number of them would share the excerpts otherwise."""
+    folder = train(tmp_path / "run", steps=1).folder
+    for path in (folder / "checkpoints").glob("*.json"):
+        facts = json.loads(path.read_text())
+        assert facts["processes"] == 1
+        path.write_text(json.dumps({**facts, "processes": 2}))
+    with pytest.raises(ValueError, match="trained by 2 processes: resume it with as many, not wit"):
+        training.resume(folder, songs(), progress=False)
 
 
 def test_the_figure_tells_what_it_shows(unbroken, capsys):
