@@ -18,12 +18,12 @@ def add_commands(commands: Any, positive: Positive) -> None:
     """Give the command line its command."""
     train = commands.add_parser("train", help="a model on songs with known stems")
     train.add_argument(
-        "--preset", default="tiny-demucs", metavar="NAME",
+        "--preset", metavar="NAME",
         help="a model and its settings, `--preset list` shows them (default: tiny-demucs)",
     )  # fmt: skip
     train.add_argument(
         "--songs", default="labsongs", metavar="SONGS",
-        help="labsongs (the starter songs), labsongs-full, musdb18, or a folder of songs with "
+        help="labsongs (the 64 starter songs), labsongs-full, musdb18, or a folder of songs with "
         "stems (default: labsongs)",
     )  # fmt: skip
     train.add_argument("--minutes", type=positive(float), metavar="N", help="the budget")
@@ -56,31 +56,25 @@ def run_train(options: argparse.Namespace) -> int:
             print(f"{name:22s} {config.model}, {config.budget()}, batch {config.batch}")
         return 0
     shared = {
-        "workers": options.workers, "tensorboard": options.tensorboard, "cpu": options.cpu,
+        "workers": options.workers, "processes": options.processes,
+        "tensorboard": options.tensorboard, "cpu": options.cpu,
     }  # fmt: skip
     if options.resume:
-        if options.minutes or options.steps or options.set or options.folder:
+        if options.preset or options.minutes or options.steps or options.set or options.folder:
             raise ValueError(
-                "--resume goes on with the settings of the run: leave --minutes, --steps, --set "
-                "and --folder out"
+                "--resume goes on with the settings of the run: leave --preset, --minutes, "
+                "--steps, --set and --folder out"
             )
         config, _ = training.settings(options.resume)
         learned, held_out = _songs(options.songs, _rate(config))
         result = training.resume(options.resume, learned, valid=held_out, **shared)
     else:
         changes = {"minutes": options.minutes, "steps": options.steps}
-        config = training.preset(options.preset).but(
+        config = training.preset(options.preset or "tiny-demucs").but(
             **{k: v for k, v in changes.items() if v is not None}, **_changes(options.set)
         )
         learned, held_out = _songs(options.songs, _rate(config))
-        result = training.train(
-            config,
-            learned,
-            valid=held_out,
-            folder=options.folder,
-            processes=options.processes,
-            **shared,
-        )
+        result = training.train(config, learned, valid=held_out, folder=options.folder, **shared)
     if _is_main():
         print(result)
     return 130 if result.stopped == "interrupted" else 0
@@ -117,13 +111,13 @@ def _songs(name: str, samplerate: int) -> tuple[Sequence[Track], Sequence[Track]
     from demucs_lab.datasets import MUSDB18, LabSongs, StemsFolder
 
     if name == "labsongs":
-        return LabSongs.starter("train"), LabSongs.starter("test")
+        return LabSongs.starter("train"), None
     if name == "labsongs-full":
         return LabSongs("train", samplerate), LabSongs("valid", samplerate)
     if name == "musdb18":
         return MUSDB18(split="train"), MUSDB18(split="valid")
-    valid = Path(name, "valid")
-    return StemsFolder(name, "train"), StemsFolder(valid) if valid.is_dir() else None
+    has_valid = Path(name, "valid").expanduser().is_dir()
+    return StemsFolder(name, "train"), StemsFolder(name, "valid") if has_valid else None
 
 
 def _is_main() -> bool:

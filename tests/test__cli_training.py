@@ -51,15 +51,21 @@ def test_a_divided_folder_is_learned_from_and_judged_by_its_own_splits(folder_of
     )  # fmt: skip
 
 
-def test_labsongs_are_the_starter_songs(monkeypatch, tmp_path, capsys):
+def test_labsongs_are_the_starter_songs_and_those_of_the_test_choose_nothing(
+    monkeypatch, tmp_path, capsys
+):
+    asked = []
+
     class Songs:
         @staticmethod
         def starter(split):
-            return songs(4)[:3] if split == "train" else songs(4)[3:]
+            asked.append(split)
+            return songs(4)
 
     monkeypatch.setattr(datasets, "LabSongs", Songs, raising=False)
     assert cli.main(["train", "--folder", str(tmp_path / "run"), *SMALL]) == 0
     assert "(1 held-out song)" in capsys.readouterr().out
+    assert asked == ["train"]
 
 
 def test_the_presets_are_listed(capsys):
@@ -74,7 +80,8 @@ def test_the_presets_are_listed(capsys):
         (["--set", "batch"], "expected --set NAME=VALUE"),
         (["--set", "colour=1"], "no setting 'colour'"),
         (["--resume", "nowhere"], "nowhere holds no training"),
-        (["--resume", "nowhere", "--minutes", "2"], "leave --minutes"),
+        (["--resume", "nowhere", "--minutes", "2"], "leave --preset, --minutes"),
+        (["--resume", "nowhere", "--preset", "tiny-demucs"], "leave --preset, --minutes"),
         (["--songs", "nowhere"], "there is no folder nowhere"),
     ],
 )
