@@ -62,7 +62,7 @@ class Captured(NamedTuple):
 def capture(
     model: HTDemucs,
     mixture: Tensor,
-    layers: Sequence[str] | None = None,
+    layers: str | Sequence[str] | None = None,
     heads: Sequence[int] | None = None,
     max_bytes: int = 1 << 30,
 ) -> Captured:
@@ -71,7 +71,7 @@ def capture(
     Args:
         model: an `HTDemucs` with a transformer.
         mixture: `[C, T]` at the model's rate.
-        layers: names out of `layer_names(model)`; None: all.
+        layers: names out of `layer_names(model)`, or a single one; None: all.
         heads: numbers of heads; None: all.
         max_bytes: more memory than this is refused, before anything is computed.
 
@@ -88,7 +88,7 @@ def capture(
     torch.Size([4, 87, 4, 44])
     """
     found = _layers(model)
-    names = list(found) if layers is None else list(layers)
+    names = list(found) if layers is None else _listed(layers)
     chosen = tuple(range(model.t_heads) if heads is None else heads)
     if unknown := [name for name in names if name not in found]:
         raise ValueError(f"no layer is named {unknown[0]!r}: choose from {', '.join(found)}")
@@ -135,15 +135,29 @@ def layer_names(model: HTDemucs) -> list[str]:
 
 
 def memory_needed(
-    model: HTDemucs, samples: int, layers: Sequence[str], heads: int | None = None
+    model: HTDemucs, samples: int, layers: str | Sequence[str], heads: int | None = None
 ) -> int:
-    """Bytes that `capture` holds at most: the kept maps, and twice one layer while it runs."""
+    """Bytes that `capture` holds at most: the kept maps, and twice one layer while it runs.
+
+    Args:
+        model: an `HTDemucs` with a transformer.
+        samples: of the mixture, at the model's rate.
+        layers: names out of `layer_names(model)`, or a single one.
+        heads: how many are kept of each layer; None: all. While a layer runs it holds them all.
+
+    Raises:
+        TypeError, ValueError: if the model has no transformer.
+        KeyError: if it has no such layer.
+
+    >>> memory_needed(HTDemucs.tiny(segment=1.0), 22050, "time.0", heads=1)  # 87 · 87 · (1 + 2 · 4)
+    272484
+    """
     sizes = {"frequency": 0, "time": 0}
     for branch in sizes:
         sizes[branch] = math.prod(axes(model, samples, branch).shape)
     pairs = [
         sizes[branch] * sizes[_other(branch) if _layers(model)[name].norm_other else branch]
-        for name in layers
+        for name in _listed(layers)
         for branch in [name.partition(".")[0]]
     ]
     kept = sum(pairs) * (model.t_heads if heads is None else heads)
@@ -151,7 +165,17 @@ def memory_needed(
 
 
 def axes(model: HTDemucs, samples: int, branch: str) -> Axes:
-    """Where the tokens of a branch lie for a mixture of so many samples, silence added included."""
+    """Where the tokens of a branch lie for a mixture of so many samples, silence added included.
+
+    Args:
+        model: an `HTDemucs`.
+        samples: of the mixture, at the model's rate.
+        branch: "time", whose T tokens follow each other, or "frequency", whose tokens form a grid
+            of F bands and N frames.
+
+    >>> axes(HTDemucs.tiny(segment=1.0), 22050, "frequency").shape  # F, N
+    (4, 44)
+    """
     if model.pad_to_segment:
         samples = max(samples, model.segment_samples)
     hop = 4**model.depth if branch == "time" else model.n_fft // 4
@@ -179,6 +203,10 @@ def _layers(model: HTDemucs) -> dict[str, TransformerLayer]:
         for branch, layers in branches.items()
         for i, layer in enumerate(layers)
     }
+
+
+def _listed(layers: str | Sequence[str]) -> list[str]:
+    return [layers] if isinstance(layers, str) else list(layers)
 
 
 def _other(branch: str) -> str:

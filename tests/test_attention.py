@@ -74,6 +74,13 @@ def test_layers_and_heads_can_be_chosen(model, mixture):
     assert torch.equal(some.maps["frequency.0"].weights, every.weights[[2, 0]])
 
 
+def test_a_single_layer_may_be_named_without_a_list(model, mixture):
+    alone = attention.capture(model, mixture, layers="time.1").maps
+    assert list(alone) == ["time.1"]
+    needed = attention.memory_needed(model, 22050, "time.1")
+    assert needed == attention.memory_needed(model, 22050, ["time.1"])
+
+
 def test_memory_is_said_beforehand_and_bounded(model, mixture):
     layers = ["frequency.0", "time.1"]
     found = attention.capture(model, mixture, layers=layers).maps

@@ -92,7 +92,13 @@ class SeparationModel(nn.Module):
         return model
 
     def check_mixture(self, mix: Tensor) -> None:
-        """Refuse what is no batch of mixtures `[B, C, T]` with this model's channels."""
+        """Refuse what is no batch of mixtures `[B, C, T]` with this model's channels and precision.
+
+        Within `torch.autocast` the precisions may differ.
+
+        Raises:
+            TypeError, ValueError: saying what is wrong and what to do.
+        """
         shape = list(mix.shape)
         if mix.dim() != 3:
             raise ValueError(
@@ -108,6 +114,13 @@ class SeparationModel(nn.Module):
             )
         if not mix.is_floating_point():
             raise TypeError(f"expected a floating-point mixture, got {mix.dtype}")
+        weights, kind = next(self.parameters(), mix).dtype, mix.device.type
+        cast = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+        if mix.dtype != weights and not cast:
+            raise TypeError(
+                f"this model computes in {weights}, the mixture is {mix.dtype}: convert it with "
+                f"mix.to({weights})"
+            )
 
     def translate(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The authors' state dict under our names."""

@@ -72,6 +72,11 @@ class HDemucs(SeparationModel):
         super().__init__(sources, audio_channels, samplerate, segment)
         self.channels, self.depth, self.n_fft, self.rescale = channels, depth, n_fft, rescale
         apart = layers_apart(n_fft)
+        if channels < DCONV[0]:
+            raise ValueError(
+                f"expected at least {DCONV[0]} channels (a residual branch keeps one in "
+                f"{DCONV[0]}), got channels={channels}"
+            )
         if depth <= apart:
             raise ValueError(
                 f"with n_fft={n_fft} the branches meet in layer {apart + 1}: depth must be at "

@@ -38,10 +38,12 @@ class HTDemucs(SeparationModel):
 
     Args:
         sources, audio_channels, samplerate, segment: see `SeparationModel`.
-        channels: of the first layer of each branch; each further layer has twice as many.
+        channels: of the first layer of each branch, at least 8; each further layer has twice as
+            many.
         depth: layers of each branch.
-        n_fft: window of the spectrogram; it hops by a quarter.
-        bottom_channels: of the transformer; 0: as many as the deepest layer has.
+        n_fft: samples of the spectrogram's window, a multiple of 2 · 4^depth; it hops by a quarter.
+        bottom_channels: of the transformer, a multiple of 4 and of its heads; 0: as many as the
+            deepest layer has.
         t_layers: of the transformer; 0: none.
         t_heads: of each attention.
         t_dropout: in training.
@@ -51,6 +53,9 @@ class HTDemucs(SeparationModel):
         rescale: the deviation that initial weights are drawn to; 0: leave them (lesson 05).
 
     Shape: `[B, C, T]` → `[B, S, C, T]`, for any T.
+
+    Raises:
+        ValueError: if the sizes do not fit each other.
 
     >>> import torch
     >>> HTDemucs.tiny()(torch.zeros(1, 2, 12345)).shape
@@ -84,11 +89,22 @@ class HTDemucs(SeparationModel):
             pad_to_segment,
             rescale,
         )
-        if n_fft % (2 * 4**depth):
+        if depth < 1 or channels < DCONV[0]:
+            raise ValueError(
+                f"expected at least 1 layer and {DCONV[0]} channels (a residual branch keeps one "
+                f"in {DCONV[0]}), got depth={depth} and channels={channels}"
+            )
+        if n_fft < 1 or n_fft % (2 * 4**depth):
             raise ValueError(
                 f"{depth} layers need n_fft to be a multiple of {2 * 4**depth}, got {n_fft}"
             )
         widths = [channels * 2**i for i in range(depth)]
+        dim = bottom_channels or widths[-1]
+        if t_layers and (dim < 4 or dim % 4 or t_heads < 1):
+            raise ValueError(
+                f"the transformer needs a multiple of 4 channels (sines and cosines for time and "
+                f"frequency) and at least 1 head, got {dim} and t_heads={t_heads}"
+            )
         self.encoder = Encoder(audio_channels, widths, n_fft)
         self.bottom = Bottom(self, widths[-1]) if t_layers else None
         outside = audio_channels * len(self.sources)

@@ -151,6 +151,20 @@ def test_mixtures_of_another_shape_are_refused(small):
         model(torch.zeros(1, 2, 10, dtype=torch.int16))
 
 
+@pytest.mark.parametrize("name", SMALL)
+def test_a_mixture_of_another_precision_is_refused_in_one_sentence(small, name):
+    model = small[name]
+    mix = noise(1, model.audio_channels, 3000, dtype=torch.float64)
+    says = r"in torch\.float32, the mixture is torch\.float64: .* mix\.to\(torch\.float32\)"
+    with pytest.raises(TypeError, match=says):
+        model(mix)
+
+
+def test_within_autocast_precisions_may_differ(small):
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        assert small["demucs-v1"](noise(1, 2, 3000, dtype=torch.bfloat16)).isfinite().all()
+
+
 def test_build_names_what_there_is():
     with pytest.raises(ValueError, match="no model is named 'demucz': choose from conv-tasnet"):
         build("demucz")

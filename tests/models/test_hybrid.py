@@ -207,3 +207,35 @@ def test_sizes_that_do_not_fit_are_refused():
         HDemucs(depth=4)
     with pytest.raises(ValueError, match="7 heads do not divide 128 channels"):
         HTDemucs.tiny(t_heads=7)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "says"),
+    [
+        ({"channels": 4}, r"8 channels \(a residual branch keeps one in 8\), got .* channels=4"),
+        ({"channels": 0}, "got depth=4 and channels=0"),
+        ({"depth": 0}, "got depth=0 and channels=16"),
+        ({"n_fft": 0}, "n_fft to be a multiple of 512, got 0"),
+        ({"bottom_channels": 30, "t_heads": 3}, "a multiple of 4 channels .* got 30"),
+        ({"channels": 9, "depth": 2, "t_heads": 3}, "a multiple of 4 channels .* got 18"),
+        ({"bottom_channels": -4}, "got -4"),
+        ({"t_heads": 0}, "at least 1 head, got 128 and t_heads=0"),
+        ({"t_heads": -2}, "at least 1 head, got 128 and t_heads=-2"),
+    ],
+)
+def test_sizes_of_htdemucs_that_cannot_be_built_are_refused(sizes, says):
+    with pytest.raises(ValueError, match=says) as refusal:
+        HTDemucs.tiny(**sizes)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("channels", [0, 2])
+def test_too_few_channels_of_hdemucs_are_refused(channels):
+    with pytest.raises(ValueError, match=rf"at least 4 channels .* got channels={channels}"):
+        HDemucs.tiny(channels=channels)
+
+
+def test_the_least_sizes_of_htdemucs_work():
+    sizes = {"channels": 8, "depth": 1, "bottom_channels": 4, "t_heads": 1, "segment": 0.2}
+    with torch.no_grad():
+        assert HTDemucs.tiny(**sizes).eval()(torch.randn(1, 2, 5000)).isfinite().all()
