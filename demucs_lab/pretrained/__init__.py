@@ -27,7 +27,11 @@ def folder() -> Path:
 
 
 def available() -> dict[str, str]:
-    """What `load` knows by name, with a few words on each: those that are here already first.
+    """What `load` knows by name (lesson 09).
+
+    Returns:
+        A few words on each name: first the tiny models, which come with the kit, then the authors'
+        models, whose weights are downloaded on first use.
 
     >>> "htdemucs_ft" in available()
     True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import os
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -36,8 +37,8 @@ def download(url: str, path: Path, sha256: str | None = None, progress: bool = T
             states for its large files.
 
     Raises:
-        ConnectionError: if the network is off or the server does not answer; `Missing` if it has no
-            such file.
+        ConnectionError: if the network is off, the server does not answer, or nobody states a hash;
+            `Missing` if it has no such file.
         ValueError: if the file is not what was published; it is removed.
         OSError: if it cannot be written.
     """
@@ -47,17 +48,18 @@ def download(url: str, path: Path, sha256: str | None = None, progress: bool = T
     part = path.with_name(path.name + ".part")
     answer = _open(url, part.stat().st_size if part.exists() else 0)
     try:
-        stated = answer.headers.get("X-Linked-Etag") or sha256 or ""
+        expected = sha256 or _stated_hash(answer)
+        if expected is None:
+            raise ConnectionError(f"{url} states no SHA-256 to compare with, so it is not trusted")
         _receive(answer, part, path.name, progress)
     finally:
         answer.close()
     found = file_hash(part)
-    expected = sha256 or stated.strip('"').removeprefix("W/")
-    if not expected or not found.startswith(expected):
+    if not found.startswith(expected):
         part.unlink()
         raise ValueError(
             f"{path.name} is not what its authors published: its SHA-256 begins with {found[:8]}, "
-            f"expected {expected[:8] or 'one to compare with'}; it was removed, try again"
+            f"expected {expected[:8]}; it was removed, try again"
         )
     path.with_name(path.name + ".sha256").write_text(found + "\n", encoding="ascii")
     part.replace(path)
@@ -114,6 +116,12 @@ def _open(url: str, start: int) -> Any:
     if redirects.stated and "X-Linked-Etag" not in answer.headers:
         answer.headers["X-Linked-Etag"] = redirects.stated
     return answer
+
+
+def _stated_hash(answer: Any) -> str | None:
+    """The SHA-256 by which the Hub names a large file; small ones have other tags."""
+    tag = answer.headers.get("X-Linked-Etag", "").removeprefix("W/").strip('"').lower()
+    return tag if re.fullmatch("[0-9a-f]{64}", tag) else None
 
 
 def _receive(answer: Any, part: Path, name: str, progress: bool) -> None:

@@ -24,6 +24,7 @@ class Server(ThreadingHTTPServer):
         self.asked = []
         self.break_after = None
         self.status = None
+        self.tag = '"{}"'  # what the Hub makes of a hash; None: it says nothing
         self.url = f"http://127.0.0.1:{self.server_port}"
 
 
@@ -38,7 +39,9 @@ class Handler(BaseHTTPRequestHandler):
         if "/resolve/" in self.path and not self.path.startswith("/store"):
             self.send_response(302)
             self.send_header("Location", f"{server.url}/store{self.path}")
-            self.send_header("X-Linked-Etag", f'"{hashlib.sha256(data).hexdigest()}"')
+            if server.tag is not None:
+                tag = server.tag.format(hashlib.sha256(data).hexdigest())
+                self.send_header("X-Linked-Etag", tag)
             self.send_header("Content-Length", "0")
             return self.end_headers()
         start = int((self.headers.get("Range") or "bytes=0-")[6:-1])
@@ -122,8 +125,23 @@ def test_what_is_not_what_was_published_is_removed(server, tmp_path, begun):
 
 
 def test_a_file_without_a_hash_to_compare_with_is_not_trusted(server, tmp_path):
-    with pytest.raises(ValueError, match="expected one to compare with"):
+    with pytest.raises(ConnectionError, match="states no SHA-256 to compare with"):
         download(f"{server.url}/a.th", tmp_path / "a", progress=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("tag", ['W/"{}"', "{}", '"{}"'])
+def test_a_hash_is_read_however_it_is_quoted(server, tmp_path, tag):
+    server.tag = tag
+    download(f"{server.url}/resolve/a", tmp_path / "a", progress=False)
+    assert (tmp_path / "a").read_bytes() == DATA
+
+
+@pytest.mark.parametrize("tag", [None, "", '"d41d8cd98f00b204e9800998ecf8427e"'])
+def test_a_tag_that_is_no_sha256_is_no_hash(server, tmp_path, tag):
+    server.tag = tag
+    with pytest.raises(ConnectionError, match="states no SHA-256"):
+        download(f"{server.url}/resolve/a", tmp_path / "a", progress=False)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -125,6 +125,14 @@ def test_the_older_store_helps_out_where_the_hub_has_nothing(server, tmp_path, m
     assert isinstance(load("hdemucs_mmi", progress=False), models.HDemucs)
 
 
+def test_the_older_store_helps_out_where_the_hub_states_no_hash(server, tmp_path, monkeypatch):
+    publish_hub(server, tmp_path, "hdemucs_mmi", [state(hybrid(1))])
+    publish_th(server, monkeypatch, tmp_path, "hdemucs_mmi", packages([1]))
+    server.tag = None
+    (path,) = fetch("hdemucs_mmi", progress=False)
+    assert path.suffix == ".th"
+
+
 def test_a_bag_is_read_model_by_model(server, tmp_path, monkeypatch):
     publish_th(server, monkeypatch, tmp_path, "htdemucs_ft", packages(range(4)))
     bag = load("htdemucs_ft", progress=False)
