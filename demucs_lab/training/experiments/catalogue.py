@@ -185,8 +185,7 @@ def _all() -> Iterator[Experiment]:
             Variant("Demucs", shipped("tiny-demucs").but(**same)),
             Variant("HDemucs", preset("tiny-hdemucs").but(
                     learning_rate=shipped("tiny-htdemucs").learning_rate, **same)),
-            Variant("HTDemucs", shipped("tiny-htdemucs").but(
-                    model_options={"segment": 3.0}, **same), note="as the three others "
+            Variant("HTDemucs", shipped("tiny-htdemucs").but(**same), note="as the three others "
                     "the size that is shipped, with the learning rate of its own recipe"),
         ),
         reduced_steps=60,

@@ -52,8 +52,8 @@ def table(name_or_results: str | Results) -> str:
     header = ["SDR, dB", *found["sources"], "mean", "difference", "from", "to", "parameters"]
     lines += [text_table(header, rows), _how(found, over)]
     lines += [f"{name}: {v['note']}." for name, v in found["variants"].items() if v["note"]]
-    costs = ", ".join(f"{name} {cost:.2f}" for name, cost in _costs(found).items())
-    lines.append(f"{_COST_OF[_trains(found)].capitalize()}: {costs}.")
+    if costs := ", ".join(f"{name} {cost:.2f}" for name, cost in _costs(found).items()):
+        lines.append(f"{_COST_OF[_trains(found)].capitalize()}: {costs}.")
     return "\n".join([*lines, *published_lines(found)])
 
 
@@ -164,14 +164,17 @@ _COST_OF = {True: "seconds of a training step", False: "processor seconds per mi
 
 
 def _costs(found: Results) -> dict[str, float]:
-    """By variant: what a step of its training took by the clock, or else its separating."""
-    steps = found["budget"]["steps"]
-    if steps is None:
+    """By variant: what a step of its training took by the clock, or else its separating.
+
+    Empty for trainings of before their steps were timed.
+    """
+    if not _trains(found):
         key = "processor_seconds_per_minute_of_sound"
         return {name: v[key]["mean"] for name, v in found["variants"].items()}
     return {
-        name: statistics.mean(seed["training_seconds"] for seed in v["seeds"]) / steps
+        name: statistics.mean(seed["step_seconds"] for seed in v["seeds"])
         for name, v in found["variants"].items()
+        if all("step_seconds" in seed for seed in v["seeds"])
     }
 
 

@@ -289,7 +289,11 @@ def _seed(
         "songs": row["scores"],
     }
     if training := row.get("training"):
-        entry |= {"training_seconds": training["seconds"], "losses": training["losses"]}
+        entry |= {
+            "training_seconds": training["seconds"],
+            "step_seconds": training["step_seconds"],
+            "losses": training["losses"],
+        }
     return entry
 
 

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from demucs_lab._paths import user_dir
+from demucs_lab.datasets.track import fingerprint
 from demucs_lab.metrics import nsdr
 from demucs_lab.separation import separate
 from demucs_lab.training.checkpoint import load_weights, save_weights, write_json
@@ -34,7 +35,7 @@ from demucs_lab.training.record import environment, in_notebook
 if TYPE_CHECKING:
     from demucs_lab.datasets import Track
 
-CODE = 1
+CODE = 2
 """Raised when a change of models, losses or the loop makes kept trainings no longer comparable."""
 
 _POINTS = 60  # of a loss curve
@@ -110,6 +111,7 @@ def trained(
     about = {
         "parameters": sum(p.numel() for p in result.model.parameters()),
         "seconds": round(seconds, 1),
+        "step_seconds": step_seconds(result.history),
         "losses": loss_curve(result.history),
         "environment": environment(),
     }
@@ -134,6 +136,16 @@ def loss_curve(history: Sequence[dict[str, Any]]) -> list[list[float]]:
     size = max(1, len(lines) // _POINTS)
     blocks = [lines[i : i + size] for i in range(0, len(lines), size)]
     return [[b[-1][0], round(sum(loss for _, loss in b) / len(b), 5)] for b in blocks]
+
+
+def step_seconds(history: Sequence[dict[str, Any]]) -> float:
+    """What a step took by the clock, without the scoring after the last one.
+
+    >>> step_seconds([{"step": 2, "loss": 1.0, "elapsed": 0.5}, {"step": 2, "elapsed": 9.0}])
+    0.25
+    """
+    last = [line for line in history if "loss" in line][-1]
+    return float(round(last["elapsed"] / last["step"], 4))
 
 
 def trial(
@@ -239,7 +251,7 @@ def _short(track: Track) -> Track:
 
 
 def _described(songs: Sequence[Track]) -> list[Any]:
-    return [[song.name, song.samplerate, song.frames] for song in songs]
+    return [fingerprint(song) for song in songs]
 
 
 def _digest(value: Any) -> str:

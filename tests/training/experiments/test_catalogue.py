@@ -29,7 +29,7 @@ CHANGES = {
         "model": "tiny-hdemucs", "name": "tiny-hdemucs", "learning_rate": 2e-3,
     },
     ("models", "HTDemucs"): {
-        "model": "tiny-htdemucs", "name": "tiny-htdemucs", "learning_rate": 2e-3, "segment": 3.0,
+        "model": "tiny-htdemucs", "name": "tiny-htdemucs", "learning_rate": 2e-3,
     },
     **{("shifts", str(n)): {"shifts": n} for n in (1, 2, 3, 5, 10)},
     **{("overlap", f"{share:g}"): {"overlap": share} for share in (0.1, 0.25, 0.4, 0.5)},

@@ -53,11 +53,11 @@ def test_the_figure_of_shifts_has_the_time(small, capsys):
 
 def test_kinds_of_models_are_shown_with_what_a_step_takes(found):
     for seconds, entry in zip((6, 3), found["variants"].values(), strict=True):
-        entry["seeds"] = [{**seed, "training_seconds": seconds} for seed in entry["seeds"]]
-    assert "Seconds of a training step: base 2.00, bigger step 1.00." in report.table(found)
+        entry["seeds"] = [{**seed, "step_seconds": seconds} for seed in entry["seeds"]]
+    assert "Seconds of a training step: base 6.00, bigger step 3.00." in report.table(found)
     assert len(report.figure(found).axes) == 1
     found["variants"]["base"]["model"]["class"] = "Another"
-    assert [bar.get_height() for bar in report.figure(found).axes[1].patches] == [2.0, 1.0]
+    assert [bar.get_height() for bar in report.figure(found).axes[1].patches] == [6.0, 3.0]
 
 
 def test_the_list_shows_what_is_shipped(found, micro):

@@ -3,7 +3,7 @@ import json
 
 import pytest
 import torch
-from songs import songs
+from songs import Noise, songs
 from torch.nn import functional as F
 
 from demucs_lab.training.experiments import trials
@@ -23,6 +23,7 @@ def test_the_key_is_of_what_decides_the_weights():
     others = [
         key(seed=1), key(songs=learned[:2]), key(steps=4), key(loss="l2"),
         key(model_options={**BASE.model_options, "glu": False}), key(remix=False),
+        key(songs=songs(3, load=Noise)),
     ]  # fmt: skip
     assert len({key(), *others}) == 1 + len(others)
     branches = [trials.key(v, 0, learned) for v in EXPERIMENTS["branches"].variants]
