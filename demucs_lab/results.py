@@ -187,10 +187,7 @@ def score_song(track: Track, systems: Sequence[System]) -> dict[str, dict[str, l
 
     stems = track.stems
     estimates = _estimates(track, stems, systems)
-    scores = {
-        name: {"nsdr": _plain(nsdr(stems, estimate))}
-        for name, estimate in estimates.items()
-    }
+    scores = {name: {"nsdr": _plain(nsdr(stems, estimate))} for name, estimate in estimates.items()}
     full = [system.name for system in systems if system.bss]
     if full:
         unknown = torch.full((len(full), len(stems)), torch.nan)
