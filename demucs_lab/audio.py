@@ -250,6 +250,17 @@ def resample(wav: Tensor, old: int, new: int) -> Tensor:
 
     torchaudio's resampler with the settings that match resampy's `kaiser_best`: everything up to
     95 % of the lower Nyquist frequency is kept, what would alias lies 90 dB or more below.
+
+    Args:
+        wav: `[..., T]`, floating point.
+        old: its rate in Hz.
+        new: the rate wanted, in Hz; with `new == old` the waveform comes back as it is.
+
+    Raises:
+        ValueError: if a rate is no whole number of hertz between 1000 and 384000.
+
+    >>> resample(torch.zeros(2, 1001), 44100, 22050).shape
+    torch.Size([2, 501])
     """
     _check_rate(old)
     _check_rate(new)

@@ -104,7 +104,13 @@ def aligned_stft(wav: Tensor, n_fft: int = 4096) -> Tensor:
     Nyquist frequency is left out, and the transform is unitary (divided by √n_fft): Défossez,
     arXiv:2111.03600, section 3.1. The hop is `n_fft // 4`.
 
-    Shape: real `[..., T]` → complex `[..., n_fft / 2, ⌈T / hop⌉]`.
+    Args:
+        wav: real `[..., T]`, T ≥ 1, float32 or float64.
+        n_fft: window length in samples, a multiple of 8.
+
+    Returns:
+        Complex `[..., n_fft / 2, ⌈T / hop⌉]`. Bin f lies at f · samplerate / n_fft hertz, the
+        middle of frame n at (n + ½) · hop / samplerate seconds.
 
     >>> aligned_stft(torch.zeros(2, 44100)).shape
     torch.Size([2, 2048, 44])
@@ -120,7 +126,14 @@ def aligned_stft(wav: Tensor, n_fft: int = 4096) -> Tensor:
 
 
 def aligned_istft(spec: Tensor, length: int) -> Tensor:
-    """The waveform of an `aligned_stft`, complex `[..., n_fft / 2, ⌈T / hop⌉]` → `[..., T]`.
+    """The waveform of an `aligned_stft` (lesson 09).
+
+    Args:
+        spec: complex `[..., n_fft / 2, N]`, of N = ⌈T / hop⌉ frames.
+        length: number of samples T of the waveform.
+
+    Returns:
+        `[..., T]`. Near both ends, where fewer than four frames overlap, it is too quiet.
 
     >>> wav = torch.arange(12345).div(20).sin()
     >>> inside = slice(2048, -2048)  # fewer frames overlap near the ends

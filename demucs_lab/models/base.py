@@ -56,11 +56,6 @@ class SeparationModel(nn.Module):
         """Samples of input that one sample of output can hear; None: the whole input."""
         return None
 
-    @property
-    def receptive_field_seconds(self) -> float | None:
-        """The same in seconds."""
-        return None if self.receptive_field is None else self.receptive_field / self.samplerate
-
     def config(self) -> dict[str, Any]:
         """The arguments that build this model again, as JSON can hold them.
 

@@ -43,16 +43,23 @@ IDLE = ("wiener_residual", "multi_freqs_depth")
 
 
 class HDemucs(SeparationModel):
-    """Two U-Nets that meet where the spectrogram has one row left.
+    """Two U-Nets that meet where the spectrogram has one row left (lesson 09).
+
+    arXiv:2111.03600, whose table 3 has its scores; figures 2 and 3 are the layers of `hybrid`. From
+    the fifth layer on, residual branches hold an LSTM and attention.
 
     Args:
         sources, audio_channels, samplerate, segment: see `SeparationModel`.
-        channels: of the first layer of each branch; each further layer has twice as many.
+        channels: of the first layer of each branch, at least 4; each further layer has twice as
+            many.
         depth: layers of the frequency branch and the shared bottom.
-        n_fft: window of the spectrogram; it hops by a quarter.
+        n_fft: samples of the spectrogram's window; it hops by a quarter.
         rescale: the deviation that initial weights are drawn to; 0: leave them (lesson 05).
 
     Shape: `[B, C, T]` → `[B, S, C, T]`, for any T.
+
+    Raises:
+        ValueError: if the sizes do not fit each other.
 
     >>> HDemucs.tiny()(torch.zeros(1, 2, 12345)).shape
     torch.Size([1, 4, 2, 12345])

@@ -122,7 +122,22 @@ class Attention(nn.Module):
 
 
 def positions_1d(length: int, like: Tensor) -> Tensor:
-    """Sinusoidal positions `[length, dim]`: all cosines, then all sines."""
+    """Sinusoidal positions of tokens in a row: all cosines, then all sines (lesson 10).
+
+    Position t has cos and sin of t / 10000^(i / (dim / 2 - 1)), i = 0 … dim / 2 - 1, in the order
+    of the authors' code (demucs 4).
+
+    Args:
+        length: number of tokens.
+        like: a tensor `[..., dim]` whose width, precision and device to take; `dim` is even, at
+            least 4.
+
+    Returns:
+        `[length, dim]`.
+
+    >>> positions_1d(3, torch.zeros(4))[2]  # cos 2, cos 2/10000; sin 2, sin 2/10000
+    tensor([-4.1615e-01,  1.0000e+00,  9.0930e-01,  2.0000e-04])
+    """
     half = like.shape[-1] // 2
     time = _count(length, like)[:, None]
     phase = time / 10000 ** (_count(half, like) / (half - 1))
@@ -130,9 +145,21 @@ def positions_1d(length: int, like: Tensor) -> Tensor:
 
 
 def positions_2d(rows: int, frames: int, like: Tensor) -> Tensor:
-    """Sinusoidal positions `[rows, frames, dim]`, half of the channels for each axis: first time.
+    """Sinusoidal positions of tokens in a grid, half of the channels for each axis (lesson 10).
 
-    Within a half, sines and cosines take turns.
+    First time, then frequency. Within a half, sin and cos of t / 10000^(4 i / dim) take turns,
+    i = 0 … dim / 4 - 1, in the order of the authors' code (demucs 4).
+
+    Args:
+        rows: tokens over frequency.
+        frames: tokens over time.
+        like: a tensor `[..., dim]` whose width, precision and device to take; 4 divides `dim`.
+
+    Returns:
+        `[rows, frames, dim]`.
+
+    >>> positions_2d(2, 3, torch.zeros(4))[1, 2]  # sin 2, cos 2 for frame 2; sin 1, cos 1 for row 1
+    tensor([ 0.9093, -0.4161,  0.8415,  0.5403])
     """
     half = like.shape[-1] // 2
     rates = 10000 ** (-2 * _count(half // 2, like) / half)
