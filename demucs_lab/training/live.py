@@ -120,6 +120,7 @@ def draw(history: Sequence[Mapping[str, Any]]) -> tuple[Figure, str]:
             marker="o", markersize=3, label=name, color=SOURCE_COLORS.get(name),
         )  # fmt: skip
     if scores:
+        right.axhline(0, color="gray", linewidth=0.8, linestyle=":", label="silence")
         right.legend()
         last = ", ".join(f"{name} {value:.1f}" for name, value in scores[-1]["sdr"].items())
         reading += f"; held-out songs now score {last} dB."

@@ -176,7 +176,10 @@ class Scores:
         worse = [name for name, gain in zip(self.sources, gains, strict=True) if not gain > 0]
         verdict = f"not yet on {', '.join(worse)}" if worse else "on every source"
         songs = f"{self.songs} held-out song{'s' * (self.songs != 1)}"
-        return f"{table}\nIt beats the mixture {verdict} ({songs})."
+        lines = [table, f"It beats the mixture {verdict} ({songs})."]
+        if quiet := [name for name, db in zip(self.sources, self.model, strict=True) if db <= 0]:
+            lines.append(f"Silence, which scores 0 dB, is as good yet for {', '.join(quiet)}.")
+        return "\n".join(lines)
 
 
 def best_scores(history: Sequence[Mapping[str, Any]]) -> Scores | None:
