@@ -173,7 +173,7 @@ class Scores:
             )
         ]  # fmt: skip
         table = text_table(["SDR, dB", *self.sources, "mean"], rows)
-        worse = [name for name, gain in zip(self.sources, gains, strict=True) if not gain > 0]
+        worse = [name for name, gain in zip(self.sources, gains, strict=True) if gain <= 0]
         verdict = f"not yet on {', '.join(worse)}" if worse else "on every source"
         songs = f"{self.songs} held-out song{'s' * (self.songs != 1)}"
         lines = [table, f"It beats the mixture {verdict} ({songs})."]
