@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from demucs_lab import audio
+from demucs_lab import _ffmpeg, audio
 from demucs_lab.separation import silent_outside
 
 
@@ -65,9 +65,7 @@ class SoundBlocks(Iterable[Tensor]):
         self._refuse_if_short(self.promised)
 
     def _ffmpeg(self) -> Iterator[np.ndarray]:
-        exact = audio._probe(self.path)[1]
-        command = ["ffmpeg", "-nostdin", "-v", "error", "-protocol_whitelist", "file,pipe"]
-        command += ["-i", f"file:{self.path.resolve()}", "-map", "0:a:0", "-f", "f32le", "pipe:1"]
+        exact, command = _ffmpeg.probe(self.path).exact, _ffmpeg.decoding(self.path)
         width = 4 * self.channels
         with (
             tempfile.TemporaryFile() as errors,
@@ -83,11 +81,7 @@ class SoundBlocks(Iterable[Tensor]):
                 raise
             if running.wait() != 0:
                 errors.seek(0)
-                said = errors.read().decode(errors="replace").strip().splitlines()
-                raise ValueError(
-                    f"{self.path.name} is not a sound file that ffmpeg can read "
-                    f"({said[-1] if said else 'no reason given'})"
-                )
+                raise _ffmpeg.refused(self.path, errors.read())
         if exact:
             self._refuse_if_short(int(self.promised - self.samplerate / 10))
 

@@ -6,10 +6,7 @@ cannot become one is refused here, in one sentence, before it can spoil a result
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
-import subprocess
 import warnings
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from demucs_lab import _ffmpeg
+from demucs_lab._ffmpeg import FFMPEG_HELP as FFMPEG_HELP
+from demucs_lab._ffmpeg import have_ffmpeg as have_ffmpeg
 from demucs_lab._mp3 import states_length
 from demucs_lab._paths import atomic_path
 
@@ -26,14 +26,8 @@ SOURCES = ("drums", "bass", "other", "vocals")
 
 MAX_CHANNELS = 8  # 7.1 surround
 _SOUNDFILE = {".wav", ".flac", ".ogg", ".oga", ".mp3", ".aif", ".aiff", ".w64", ".rf64"}
-_MP4_FAMILY = {"mov", "mp4", "m4a"}  # their headers state the length to the sample
 _WRITE_BLOCK = 1 << 16  # libsndfile's Vorbis encoder crashes when handed minutes at once
 _SUBTYPES = {16: "PCM_16", 24: "PCM_24", 32: "FLOAT"}
-
-FFMPEG_HELP = (
-    "install it with `apt-get install ffmpeg` (Linux), `brew install ffmpeg` (macOS) or "
-    "`conda install -c conda-forge ffmpeg` (anywhere)"
-)
 
 
 class AudioInfo(NamedTuple):
@@ -66,7 +60,8 @@ def load_audio(path: str | os.PathLike[str], samplerate: int | None = None) -> t
     if _for_libsndfile(path):
         wav, rate = _read_soundfile(path)
     else:
-        wav, rate = _read_ffmpeg(path)
+        samples, rate = _ffmpeg.decoded(path)
+        wav = torch.from_numpy(samples.T.astype(np.float32))
     check_waveform(wav, name=path.name)
     if samplerate is None:
         if rate > 96000:
@@ -89,7 +84,7 @@ def audio_info(path: str | os.PathLike[str]) -> AudioInfo:
     if _for_libsndfile(path):
         info = _header(path)
         return AudioInfo(info.samplerate, info.frames, info.channels)
-    return _probe(path)[0]
+    return AudioInfo(*_ffmpeg.probe(path)[:3])
 
 
 def save_audio(path: str | os.PathLike[str], wav: Tensor, samplerate: int, bits: int = 16) -> float:
@@ -279,11 +274,6 @@ def resample(wav: Tensor, old: int, new: int) -> Tensor:
     )
 
 
-def have_ffmpeg() -> bool:
-    """Whether both ffmpeg and ffprobe can be found."""
-    return shutil.which("ffmpeg") is not None and shutil.which("ffprobe") is not None
-
-
 def _check_rate(samplerate: int) -> None:
     if not 1000 <= samplerate <= 384000 or samplerate != int(samplerate):
         raise ValueError(
@@ -388,58 +378,6 @@ def _refuse_cut_ogg(path: Path) -> None:
     segments = tail[last + 27 : last + 27 + tail[last + 26]] if marked_last else b""
     if not marked_last or len(tail) < last + 27 + len(segments) + sum(segments):
         raise ValueError(f"{path.name} is cut short: its end is missing; copy or download it again")
-
-
-def _run(command: list[str], path: Path) -> bytes:
-    if not have_ffmpeg():
-        why = ", an MP3 that does not state its length," * (path.suffix.lower() in _SOUNDFILE)
-        raise RuntimeError(
-            f"reading {path.name}{why} needs ffmpeg and ffprobe, which are not installed: "
-            f"{FFMPEG_HELP}"
-        )
-    done = subprocess.run(command, capture_output=True, check=False)
-    if done.returncode != 0:
-        said = done.stderr.decode(errors="replace").strip().splitlines()
-        raise ValueError(
-            f"{path.name} is not a sound file that ffmpeg can read "
-            f"({said[-1] if said else 'no reason given'})"
-        )
-    return done.stdout
-
-
-def _probe(path: Path) -> tuple[AudioInfo, bool]:
-    """What ffprobe says of the first audio stream, and whether its length is exact."""
-    counted = path.suffix.lower() in _SOUNDFILE  # an MP3 of which any header's length is a guess
-    entries = "stream=sample_rate,channels,duration,nb_read_packets:format=duration,format_name"
-    command = ["ffprobe", "-v", "error", "-protocol_whitelist", "file", "-select_streams", "a:0"]
-    command += ["-count_packets"] * counted
-    command += ["-show_entries", entries, "-of", "json", f"file:{path.resolve()}"]
-    said = json.loads(_run(command, path))
-    if not said.get("streams"):
-        raise ValueError(f"{path.name} holds no sound that ffmpeg can find")
-    stream, container = said["streams"][0], said.get("format", {})
-    rate = int(stream["sample_rate"])
-    duration = float(stream.get("duration", container.get("duration", 0)))
-    frames = round(duration * rate)
-    if counted:
-        frames = int(stream["nb_read_packets"]) * (1152 if rate >= 32000 else 576)
-    exact = bool(_MP4_FAMILY & set(container.get("format_name", "").split(",")))
-    return AudioInfo(rate, frames, int(stream["channels"])), exact
-
-
-def _read_ffmpeg(path: Path) -> tuple[Tensor, int]:
-    (rate, frames, channels), exact = _probe(path)
-    command = ["ffmpeg", "-nostdin", "-v", "error", "-protocol_whitelist", "file,pipe"]
-    command += ["-i", f"file:{path.resolve()}", "-map", "0:a:0", "-f", "f32le", "pipe:1"]
-    samples = np.frombuffer(_run(command, path), dtype="<f4").reshape(-1, channels)
-    if len(samples) == 0:
-        raise ValueError(f"{path.name} holds no sound: its length is 0 samples")
-    if exact and len(samples) < frames - rate / 10:
-        raise ValueError(
-            f"{path.name} is damaged or cut short: its header promises {frames / rate:.2f} s, "
-            f"{len(samples) / rate:.2f} s could be read; copy or download it again"
-        )
-    return torch.from_numpy(samples.T.astype(np.float32)), rate
 
 
 def _to_integers(samples: np.ndarray, bits: int) -> np.ndarray:

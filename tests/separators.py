@@ -1,9 +1,11 @@
-"""Small models with a known answer, to test the separator without the weight of a real one."""
+"""Small models with a known answer and what else the tests of the separator share."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+
+from demucs_lab import audio
 
 RATE = 8000
 
@@ -55,3 +57,16 @@ class Windowed(Fussy):
     def forward(self, mix: Tensor) -> Tensor:
         assert mix.shape[-1] == round(self.segment * self.samplerate)
         return super().forward(mix)
+
+
+def noise(seconds=3.3, channels=2, rate=RATE):
+    wav = 0.1 * torch.randn(channels, round(seconds * rate), generator=torch.Generator())
+    return wav - wav.mean()
+
+
+def everything(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def stems_of(files):
+    return torch.stack([audio.load_audio(path)[0] for path in files.values()])
