@@ -12,6 +12,7 @@ import numpy as np
 from demucs_lab._tables import Cell, text_table
 from demucs_lab.audio import SOURCES
 from demucs_lab.intervals import difference
+from demucs_lab.training.shipped import SHIPPED, hours_heard
 
 COLUMNS = (*SOURCES, "mean")
 BEGIN = "<!-- from results.json: python -m demucs_lab results --readme -->"
@@ -146,6 +147,8 @@ def markdown(results: Mapping[str, Any]) -> str:
     if notes:
         text += ["", "With 95 % intervals (paired bootstrap over songs):", ""]
         text += [f"- {note}" for note in notes]
+    if heard := [f"{n} {hours_heard(n):.1f}" for n in _models(results) if n in SHIPPED]:
+        text += ["", f"Hours of sound heard in training: {', '.join(heard)}."]
     if real:
         names = real["songs"]["names"]
         songs = names[0] if len(names) == 1 else f"{len(names)} songs"

@@ -211,6 +211,7 @@ def test_the_readme_shows_what_was_measured(measured, readme, kit):
     cells = [cell.split(" / ") for cell in line.strip("| ").split(" | ")[1:6]]
     expected = results.values(measured[0], "tiny-demucs").mean(0)
     assert [float(nsdr) for nsdr, _ in cells[:4]] == pytest.approx(expected, abs=0.051)
+    assert "Hours of sound heard in training: tiny-demucs 43.3, tiny-htdemucs 9.2." in text
     before = text
     results.write_readme(measured[0], readme)
     assert readme.read_text(encoding="utf-8") == before

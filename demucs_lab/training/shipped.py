@@ -86,6 +86,16 @@ def config(name: str) -> Config:
     return preset(recipe.preset).but(name=name, **recipe.changes)
 
 
+def hours_heard(name: str) -> float:
+    """Sound that a shipped model has heard in its training, excerpts heard again counted again.
+
+    >>> round(hours_heard("tiny-demucs"), 1)
+    43.3
+    """
+    settings = config(name)
+    return (settings.steps or 0) * settings.batch * settings.segment / 3600
+
+
 def command(name: str) -> str:
     """The training as it is typed in a shell.
 
