@@ -137,7 +137,8 @@ def test_stems_of_two_runs_are_never_taken_for_one_set(song, tmp_path, monkeypat
 def test_what_a_kill_leaves_is_in_one_place_and_used(song, tmp_path, monkeypatch, name):
     """Killed while the second stem is half written."""
     program = f"""
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # `nohup` would have it ignored
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 import soundfile
 from separators import Fussy

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _JUDGING_SHARE = 0.2  # of the time
+_IN_WORDS = {"songs": "songs to learn from", "held_out": "songs to be judged by"}
 _LOOK_EVERY = 10  # steps between two looks at the loss on a GPU, where each look waits for it
 
 
@@ -141,15 +142,15 @@ class Run:
                 )
             missing = next((f", without {name!r}" for name in before if name not in now), "")
             raise ValueError(
-                f"{self.record.path} began with other {what} ({len(before)}, from {before[0]!r} "
+                f"{self.record.path} began with other {_IN_WORDS[what]} ({len(before)}, from {before[0]!r} "
                 f"on): resume it with these, not with {len(now)} from {now[0]!r} on{missing}"
             )
 
     def _circumstances(self) -> dict[str, Any]:
         """What must be the same when a training goes on."""
         return {
-            "songs to learn from": [track.name for track in self.tracks],
-            "songs to be judged by": [track.name for track in self.valid],
+            "songs": [track.name for track in self.tracks],
+            "held_out": [track.name for track in self.valid],
             "processes": self.world,
         }
 
