@@ -142,8 +142,9 @@ class Run:
                 )
             missing = next((f", without {name!r}" for name in before if name not in now), "")
             raise ValueError(
-                f"{self.record.path} began with other {_IN_WORDS[what]} ({len(before)}, from {before[0]!r} "
-                f"on): resume it with these, not with {len(now)} from {now[0]!r} on{missing}"
+                f"{self.record.path} began with other {_IN_WORDS[what]} ({len(before)}, from "
+                f"{before[0]!r} on): resume it with these, not with {len(now)} from {now[0]!r} "
+                f"on{missing}"
             )
 
     def _circumstances(self) -> dict[str, Any]:
