@@ -100,7 +100,8 @@ def run_separate(options: argparse.Namespace) -> int:
     folder = options.out / _model_name(Path(options.model))
     failed = 0
     for song in options.songs:
-        began = time.monotonic()
+        began, note = time.monotonic(), folder / song.stem / "separation.json"
+        before = _written(note)
         try:
             files = separate_file(
                 song,
@@ -119,8 +120,14 @@ def run_separate(options: argparse.Namespace) -> int:
             continue
         names = ", ".join(path.name for path in files.values())
         spent = f"{time.monotonic() - began:.1f} s{_peak_memory()}"
+        if before == _written(note):
+            spent = "nothing to do: separated before"
         print(f"{song} -> {next(iter(files.values())).parent}: {names} ({spent})")
     return 2 if failed else 0
+
+
+def _written(path: Path) -> int | None:
+    return path.stat().st_mtime_ns if path.exists() else None
 
 
 def _model_name(model: Path) -> str:

@@ -87,9 +87,10 @@ class StemFolder:
         if made == self.made:
             return len(present) == len(self.files)
         other = [_IN_WORDS.get(key, key) for key in self.made if made.get(key) != self.made[key]]
-        if present and "stems" in made:
+        if present and "stems" in made and other != ["stems"]:
+            files = ", ".join(file.name for file in present)
             warnings.warn(
-                f"{self.path} holds stems that differ from what is asked for now in "
+                f"{files} in {self.path} differ from what is asked for now in "
                 f"{', '.join(dict.fromkeys(other))}: they are replaced",
                 stacklevel=3,
             )

@@ -6,6 +6,7 @@ import argparse
 import os
 import shutil
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -34,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a Windows console may lack a path's letters
     options = _parser().parse_args(arguments)
+    with_place = warnings.formatwarning
+    warnings.formatwarning = lambda message, *place, **line: f"demucs-lab: {message}\n"
     try:
         return options.run(options)
     except KeyboardInterrupt:
@@ -47,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(f"demucs-lab: {error or type(error).__name__}", file=sys.stderr)
         return 2
+    finally:
+        warnings.formatwarning = with_place
 
 
 def _parser() -> argparse.ArgumentParser:

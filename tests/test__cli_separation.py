@@ -1,6 +1,7 @@
 """`python -m demucs_lab separate` and `evaluate`."""
 
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -38,6 +39,30 @@ def test_the_command_separates_songs(song, tmp_path, pretrained, capsys):
         )
         assert torch.allclose(wavs.sum(0), noise(), atol=1e-4)
     assert "no_vocals.flac" in capsys.readouterr().out
+
+
+def test_the_command_says_that_there_is_nothing_to_do(song, tmp_path, pretrained, capsys):
+    arguments = ["separate", str(song), "--out", str(tmp_path / "out")]
+    assert cli.main(arguments) == 0
+    assert "nothing to do" not in capsys.readouterr().out
+    assert cli.main(arguments) == 0
+    assert "(nothing to do: separated before)" in capsys.readouterr().out
+
+
+def test_a_warning_is_a_sentence_without_its_place_in_the_code(song, tmp_path):
+    program = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from separators import Shares
+from demucs_lab import cli, pretrained
+pretrained.load = lambda name: Shares()
+for overlap in ("0.25", "0.5"):
+    cli.main(["separate", {str(song)!r}, "--out", {str(tmp_path / "out")!r}, "--overlap", overlap])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    (line,) = [line for line in done.stderr.splitlines() if "are replaced" in line]
+    assert line.startswith("demucs-lab: drums.wav, bass.wav, other.wav, vocals.wav in ")
+    assert "_cli_separation.py" not in done.stderr
 
 
 @pytest.mark.parametrize(("given", "batch"), [([], 4), (["--batch", "2"], 2)])

@@ -72,7 +72,8 @@ def load(name: str | os.PathLike[str], progress: bool = True) -> Any:
 
     Args:
         name: one of `available()`, downloaded if it did not come with the kit; or the path of a
-            file: the authors' `.th` or `.safetensors`, or what `model.save` wrote.
+            file: the authors' `.th` or `.safetensors`, or what `model.save` wrote; or the folder of
+            a training.
         progress: show a bar while downloading.
 
     Returns:
@@ -131,6 +132,8 @@ def _looks_like_a_path(name: str | os.PathLike[str]) -> bool:
 def _load_file(path: Path) -> Any:
     from demucs_lab import models
 
+    if (weights := path / "model.safetensors").is_file():
+        path = weights  # of a training
     if path.suffix == ".safetensors" and path.is_file() and _is_ours(path):
         return models.load(path).eval()
     return build(read(path))

@@ -42,7 +42,7 @@ class Result:
 
     model: Any
     best: Scores | None
-    history: list[dict[str, Any]]
+    history: list[dict[str, Any]] = dataclasses.field(repr=False)
     folder: Path
     stopped: str
     steps: int
@@ -57,11 +57,13 @@ class Result:
         why = {
             "budget": "its budget is spent",
             "patience": "held-out songs got no better",
-            "interrupted": "it was interrupted; resume goes on",
+            "interrupted": "it was interrupted; to go on: python -m demucs_lab train --resume "
+            f"{self.folder}, with the same --songs",
         }
         lines = [f"Stopped after {self.steps} steps: {why[self.stopped]}."]
         lines += [str(self.best) if self.best else "No held-out song was scored yet."]
-        return "\n".join([*lines, f"The best model is {self.folder / 'model.safetensors'}"])
+        which = "best model" if self.best else "model so far"
+        return "\n".join([*lines, f"The {which} is {self.folder / 'model.safetensors'}"])
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str], model: nn.Module | None = None) -> Result:
@@ -241,6 +243,7 @@ def _start(
         )
         run = Run(accelerator, config, network, learned, held_out, RunFolder(made), options)
         run.begin()
+        run.tell(f"The run is in {made}.")
         return run.go()
 
 
@@ -265,6 +268,7 @@ def _go_on(
         run = Run(accelerator, config, network, learned, held_out, record, options)
         if record.has_begun or architecture is None or architecture["given"]:
             run.load()
+            run.tell(f"Going on from step {run.at.step}.")
         else:  # killed before its first checkpoint
             run.begin()
         return run.go()
@@ -280,8 +284,7 @@ def _split(
         return songs, [valid[i] for i in range(len(valid))]
     if len(songs) < 2:
         raise ValueError(
-            f"expected two songs or more, so that one can be held out, got {len(songs)}: add songs "
-            f"or give valid="
+            f"expected two songs or more, so that one can be held out, got {len(songs)}: add songs"
         )
     every = min(8, len(songs))
     return [song for i, song in enumerate(songs) if i % every], songs[::every]

@@ -142,7 +142,9 @@ class Config:
         >>> preset("tiny-demucs").but(minutes=3).budget()
         '3 minutes'
         """
-        return f"{self.steps} steps" if self.steps else f"{self.minutes:g} minutes"
+        if self.steps:
+            return f"{self.steps} step{'s' * (self.steps != 1)}"
+        return f"{self.minutes:g} minute{'s' * (self.minutes != 1)}"
 
 
 # On a laptop many small steps beat few large ones: excerpts as short as each model learns from.

@@ -379,6 +379,11 @@ class Run:
 
     # --- one among several
 
+    def tell(self, sentence: str) -> None:
+        """Say it once, to whoever looks on."""
+        if self.main and self.options.progress:
+            print(sentence, flush=True)
+
     def _log(self, line: dict[str, Any]) -> None:
         self.history.append(line)
         if self.main:

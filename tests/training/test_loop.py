@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 from songs import MICRO, RATE, Tone, songs
 
-from demucs_lab import models, separate, training
+from demucs_lab import models, pretrained, separate, training
 from demucs_lab.audio import SOURCES
 from demucs_lab.datasets import Track
 from demucs_lab.training import checkpoint, loop
@@ -115,6 +115,7 @@ def test_the_model_is_the_best_one_and_can_separate(unbroken):
     assert separate(unbroken.model, track.mixture, RATE, progress=False).shape == track.stems.shape
     kept = models.load(unbroken.folder / "model.safetensors")
     assert same(kept.state_dict(), unbroken.model.state_dict())
+    assert same(pretrained.load(unbroken.folder).state_dict(), kept.state_dict())
     best = max(line["mean"] for line in unbroken.history if "sdr" in line)
     assert unbroken.best.mean == pytest.approx(best)
 
@@ -183,14 +184,16 @@ def test_killed_before_its_first_checkpoint_it_begins_again(tmp_path, unbroken):
     assert training.Result.load(folder).history == again.history
 
 
-def test_an_interrupt_keeps_the_best_model_and_can_be_resumed(tmp_path, unbroken):
+def test_an_interrupt_keeps_the_best_model_and_can_be_resumed(tmp_path, unbroken, capsys):
     result = train(tmp_path / "run", trapped(60, interrupt))
     assert result.stopped == "interrupted"
     assert 3 < result.steps < 12
     assert "interrupted" in str(result)
     assert result.best is not None
     assert (result.folder / "model.safetensors").exists()
-    whole = training.resume(result.folder, songs(), progress=False)
+    assert f"train --resume {result.folder}" in str(result)
+    whole = training.resume(result.folder, songs(), progress=True)
+    assert f"Going on from step {result.steps}." in capsys.readouterr().out
     assert same(state(whole.folder), state(unbroken.folder))
 
 
