@@ -178,9 +178,7 @@ class Scores:
         songs = f"{self.songs} held-out song{'s' * (self.songs != 1)}"
         lines = [table, f"It beats the mixture {verdict} ({songs})."]
         if quiet := [name for name, db in zip(self.sources, self.model, strict=True) if db <= 0]:
-            lines.append(
-                f"Silence would score 0 dB: this model is not above it on {', '.join(quiet)}."
-            )
+            lines.append(f"Silence, at 0 dB, is not beaten yet on {', '.join(quiet)}.")
         return "\n".join(lines)
 
 

@@ -8,7 +8,7 @@ def test_a_source_that_silence_would_serve_as_well_is_named():
     scores = Scores(("drums", "bass", "vocals"), (-0.1, 2.0, math.nan), (-4.5, -5.0, math.nan), 8)
     assert str(scores).endswith(
         "It beats the mixture on every source (8 held-out songs).\n"
-        "Silence would score 0 dB: this model is not above it on drums."
+        "Silence, at 0 dB, is not beaten yet on drums."
     )
     assert "Silence" not in str(Scores(("bass",), (2.0,), (-5.0,), 8))
 
