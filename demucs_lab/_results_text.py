@@ -12,7 +12,6 @@ import numpy as np
 from demucs_lab._tables import Cell, text_table
 from demucs_lab.audio import SOURCES
 from demucs_lab.intervals import difference
-from demucs_lab.training.shipped import SHIPPED, hours_heard
 
 COLUMNS = (*SOURCES, "mean")
 BEGIN = "<!-- from results.json: python -m demucs_lab results --readme -->"
@@ -117,6 +116,8 @@ def table(results: Mapping[str, Any]) -> str:
 
 def markdown(results: Mapping[str, Any]) -> str:
     """The block between the markers of README.md, without them."""
+    from demucs_lab.training.shipped import SHIPPED, hours_heard
+
     real = results["real"]
     count = len(results["songs"]["names"])
     header = ["nSDR / BSSEval SDR, dB", *COLUMNS, *(["real song"] if real else [])]

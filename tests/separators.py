@@ -64,6 +64,12 @@ def noise(seconds=3.3, channels=2, rate=RATE):
     return wav - wav.mean()
 
 
+def song_file(folder):
+    path = folder / "song.wav"
+    audio.save_audio(path, noise(), RATE, bits=32)
+    return path
+
+
 def everything(folder):
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
 

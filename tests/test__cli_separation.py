@@ -11,14 +11,12 @@ import torch
 from demucs_lab import audio, cli
 
 sys.path.insert(0, str(Path(__file__).parent))
-from separators import RATE, Shares, noise, stems_of
+from separators import RATE, Shares, noise, song_file, stems_of
 
 
 @pytest.fixture
 def song(tmp_path):
-    path = tmp_path / "song.wav"
-    audio.save_audio(path, noise(), RATE, bits=32)
-    return path
+    return song_file(tmp_path)
 
 
 @pytest.fixture

@@ -15,14 +15,12 @@ from demucs_lab import audio, streaming
 from demucs_lab.streaming import separate_file
 
 sys.path.insert(0, str(Path(__file__).parent))
-from separators import RATE, Fussy, Shares, everything, noise, stems_of
+from separators import RATE, Fussy, Shares, everything, noise, song_file, stems_of
 
 
 @pytest.fixture
 def song(tmp_path):
-    path = tmp_path / "song.wav"
-    audio.save_audio(path, noise(), RATE, bits=32)
-    return path
+    return song_file(tmp_path)
 
 
 def interrupt_at(moment, monkeypatch):

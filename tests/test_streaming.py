@@ -17,7 +17,7 @@ from demucs_lab.separation import separate
 from demucs_lab.streaming import separate_file
 
 sys.path.insert(0, str(Path(__file__).parent))
-from separators import RATE, Fussy, Shares, noise, stems_of
+from separators import RATE, Fussy, Shares, noise, song_file, stems_of
 
 needs_ffmpeg = pytest.mark.skipif(
     not audio.have_ffmpeg(), reason="NEEDS FFMPEG: `python -m demucs_lab doctor` says how"
@@ -26,9 +26,7 @@ needs_ffmpeg = pytest.mark.skipif(
 
 @pytest.fixture
 def song(tmp_path):
-    path = tmp_path / "song.wav"
-    audio.save_audio(path, noise(), RATE, bits=32)
-    return path
+    return song_file(tmp_path)
 
 
 # --- files ----------------------------------------------------------------------------------------

@@ -83,6 +83,16 @@ class Track:
             return self.load_mixture(self.start, self.frames)
         return self.stems.sum(0)
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """Tells it from other songs, also of its name: a hash that covers a second of its stems."""
+        middle = max(0, (self.frames - self.samplerate) // 2)
+        digest = hashlib.sha256(f"{self.name} {self.samplerate} {self.frames}".encode())
+        for source in SOURCES:
+            frames = min(self.samplerate, self.frames)
+            digest.update(self.load(source, self.start + middle, frames).numpy().tobytes())
+        return digest.hexdigest()[:20]
+
     def excerpt(self, start: float, duration: float) -> Track:
         """The part that begins at `start` seconds and lasts `duration` seconds, still unread."""
         first, count = round(start * self.samplerate), round(duration * self.samplerate)
@@ -100,16 +110,6 @@ class Track:
             start=self.start + first,
             score=self.score,
         )
-
-
-def fingerprint(track: Track) -> str:
-    """What tells a song from others, also of its name: a hash that covers a second of its stems."""
-    middle = max(0, (track.frames - track.samplerate) // 2)
-    digest = hashlib.sha256(f"{track.name} {track.samplerate} {track.frames}".encode())
-    for source in SOURCES:
-        frames = min(track.samplerate, track.frames)
-        digest.update(track.load(source, track.start + middle, frames).numpy().tobytes())
-    return digest.hexdigest()[:20]
 
 
 class TrackList(Sequence[Track]):

@@ -23,7 +23,6 @@ import torch
 from torch import Tensor
 
 from demucs_lab._paths import user_dir
-from demucs_lab.datasets.track import fingerprint
 from demucs_lab.metrics import nsdr
 from demucs_lab.separation import separate
 from demucs_lab.training.checkpoint import load_weights, save_weights, write_json
@@ -251,7 +250,7 @@ def _short(track: Track) -> Track:
 
 
 def _described(songs: Sequence[Track]) -> list[Any]:
-    return [fingerprint(song) for song in songs]
+    return [song.fingerprint for song in songs]
 
 
 def _digest(value: Any) -> str:
