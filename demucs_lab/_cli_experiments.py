@@ -13,7 +13,11 @@ Positive = Callable[[type], Callable[[str], float]]
 
 def add_commands(commands: Any, positive: Positive) -> None:
     """Give the command line its command."""
-    command = commands.add_parser("experiment", help="measure a claim of the course again")
+    command = commands.add_parser(
+        "experiment", help="measure a claim of the course again",
+        description="Measure a claim of the course again, beside the published figure. An "
+        "interrupted experiment goes on where it stopped.",
+    )  # fmt: skip
     command.add_argument(
         "names", nargs="*", metavar="NAME", help="see --list; `all`: one after the other"
     )

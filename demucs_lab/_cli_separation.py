@@ -21,7 +21,11 @@ Positive = Callable[[type], Callable[[str], float]]
 
 def add_commands(commands: Any, positive: Positive) -> None:
     """Give the command line its two commands."""
-    separate = commands.add_parser("separate", help="a song into its stems")
+    separate = commands.add_parser(
+        "separate", help="a song into its stems",
+        description="Separate songs of any length and format into stems. What is done already is "
+        "kept, and an interrupted song goes on where it was.",
+    )  # fmt: skip
     separate.add_argument("songs", nargs="+", type=Path, metavar="SONG", help="sound files")
     _add_model(separate, positive)
     separate.add_argument(
@@ -35,7 +39,11 @@ def add_commands(commands: Any, positive: Positive) -> None:
     separate.add_argument("--bits", type=int, choices=[16, 24, 32], default=16)
     separate.set_defaults(run=run_separate)
 
-    evaluate = commands.add_parser("evaluate", help="scores of a model on songs with known stems")
+    evaluate = commands.add_parser(
+        "evaluate", help="scores of a model on songs with known stems",
+        description="Score a model on songs with known stems: nSDR and, without --quick, the SDR "
+        "of BSSEval v4, in dB, beside the mixture's.",
+    )  # fmt: skip
     evaluate.add_argument(
         "songs", metavar="SONGS", help="labsongs, musdb18, or a folder of songs with stems"
     )

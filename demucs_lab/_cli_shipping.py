@@ -12,7 +12,11 @@ Positive = Callable[[type], Callable[[str], float]]
 
 def add_commands(commands: Any, positive: Positive) -> None:
     """Give the command line its two commands."""
-    ship = commands.add_parser("ship", help="make a tiny model as the kit brings it")
+    ship = commands.add_parser(
+        "ship", help="make a tiny model as the kit brings it",
+        description="Train a tiny model with the settings of the one that the kit brings, and put "
+        "it, in float16 and with its card, in that one's place.",
+    )  # fmt: skip
     ship.add_argument("name", metavar="NAME", help="for example tiny-demucs")
     ship.add_argument(
         "--run", type=Path, metavar="DIR", dest="folder",
@@ -20,7 +24,11 @@ def add_commands(commands: Any, positive: Positive) -> None:
     )  # fmt: skip
     ship.set_defaults(run=run_ship)
 
-    results = commands.add_parser("results", help="score the tiny models on the 50 test songs")
+    results = commands.add_parser(
+        "results", help="score the tiny models on the 50 test songs",
+        description="Score the tiny models, the mixture and ideal masks on the 50 songs of "
+        "LabSongs' test split and, where MUSDB18 is, on a real one; write results.json.",
+    )  # fmt: skip
     results.add_argument(
         "--processes", type=positive(int), default=2, metavar="N",
         help="songs scored side by side (default: 2)",

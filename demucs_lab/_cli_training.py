@@ -16,7 +16,11 @@ Positive = Callable[[type], Callable[[str], float]]
 
 def add_commands(commands: Any, positive: Positive) -> None:
     """Give the command line its command."""
-    train = commands.add_parser("train", help="a model on songs with known stems")
+    train = commands.add_parser(
+        "train", help="a model on songs with known stems",
+        description="Train a model on songs with known stems, and print its SDR on songs that it "
+        "did not learn from. Ctrl-C ends the training and keeps the best model; --resume goes on.",
+    )  # fmt: skip
     train.add_argument(
         "--preset", metavar="NAME",
         help="a model and its settings, `--preset list` shows them (default: tiny-demucs)",
@@ -31,6 +35,11 @@ def add_commands(commands: Any, positive: Positive) -> None:
     train.add_argument(
         "--folder", type=Path, metavar="DIR", help="for the run (default: runs/NAME)"
     )
+    train.add_argument(
+        "--start", metavar="MODEL",
+        help="begin with trained weights: the name of a pretrained model, a file, or the folder of "
+        "another run (default: random weights)",
+    )  # fmt: skip
     train.add_argument(
         "--resume", type=Path, metavar="DIR", help="go on with the run in this folder"
     )
@@ -52,6 +61,10 @@ def run_train(options: argparse.Namespace) -> int:
     from demucs_lab import training
 
     if options.preset == "list":
+        print(
+            "tiny-NAME is for a laptop, tiny-NAME-t4 for a T4, tiny-NAME-80gb for an 80 GB GPU; "
+            "paper-NAME\nhas the authors' own settings, for MUSDB18. --set changes any of them.\n"
+        )
         for name, config in training.presets().items():
             print(f"{name:22s} {config.model}, {config.budget()}, batch {config.batch}")
         return 0
@@ -60,10 +73,11 @@ def run_train(options: argparse.Namespace) -> int:
         "tensorboard": options.tensorboard, "cpu": options.cpu,
     }  # fmt: skip
     if options.resume:
-        if options.preset or options.minutes or options.steps or options.set or options.folder:
+        given = vars(options)
+        if any(given[name] for name in ("preset", "minutes", "steps", "set", "folder", "start")):
             raise ValueError(
                 "--resume goes on with the settings of the run: leave --preset, --minutes, "
-                "--steps, --set and --folder out"
+                "--steps, --set, --folder and --start out"
             )
         config, _ = training.settings(options.resume)
         learned, held_out = _songs(options.songs, _rate(config))
@@ -73,8 +87,11 @@ def run_train(options: argparse.Namespace) -> int:
         config = training.preset(options.preset or "tiny-demucs").but(
             **{k: v for k, v in changes.items() if v is not None}, **_changes(options.set)
         )
-        learned, held_out = _songs(options.songs, _rate(config))
-        result = training.train(config, learned, valid=held_out, folder=options.folder, **shared)
+        model = _start(options.start, config)
+        learned, held_out = _songs(options.songs, model.samplerate if model else _rate(config))
+        result = training.train(
+            config, learned, valid=held_out, folder=options.folder, model=model, **shared
+        )
     if _is_main():
         print(result)
     return 130 if result.stopped == "interrupted" else 0
@@ -98,6 +115,26 @@ def _changes(given: Sequence[str]) -> dict[str, Any]:
         except json.JSONDecodeError:
             changes[name] = value
     return changes
+
+
+def _start(name: str | None, config: Config) -> Any:
+    """The model to begin with; None: a new one.
+
+    Raises:
+        ValueError: if the settings ask for another kind of model, or it is a bag of several.
+    """
+    from demucs_lab import models, pretrained
+
+    if name is None:
+        return None
+    model = pretrained.load(name)
+    asked = models.build(config.model, **config.model_options)
+    if type(model) is not type(asked):
+        raise ValueError(
+            f"--start {name} is a {type(model).__name__}, but the preset trains a "
+            f"{type(asked).__name__}: choose a preset of its kind"
+        )
+    return model
 
 
 def _rate(config: Config) -> int:

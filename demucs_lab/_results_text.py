@@ -144,10 +144,11 @@ def markdown(results: Mapping[str, Any]) -> str:
     notes = [
         f"{a} − {b}: {_gap(results, a, b)} dB nSDR on the mean" for a, b in _shown_pairs(results)
     ]
-    notes += [f"{name} − {_best_mask(results, name)}" for name in _models(results)]
     if notes:
         text += ["", "With 95 % intervals (paired bootstrap over songs):", ""]
         text += [f"- {note}" for note in notes]
+    if models := _models(results):
+        text += ["", *_beyond_masks(results, models)]
     if heard := [f"{n} {hours_heard(n):.1f}" for n in _models(results) if n in SHIPPED]:
         text += ["", f"Hours of sound heard in training: {', '.join(heard)}."]
     if real:
@@ -248,18 +249,19 @@ def _gap(results: Mapping[str, Any], a: str, b: str, source: str = "mean") -> st
     return f"{row['mean']:+.2f} [{row['low']:+.2f}, {row['high']:+.2f}]"
 
 
-def _best_mask(results: Mapping[str, Any], model: str) -> str:
-    """The gap on bass to both ratio masks, each with the window that suits the bass best."""
-    bass, said = SOURCES.index("bass"), []
+def _beyond_masks(results: Mapping[str, Any], models: list[str]) -> list[str]:
+    """The gaps on bass to both ratio masks, with the usual window and the one best for the bass."""
+    bass, masks = SOURCES.index("bass"), {}
     for method in ("irm1", "irm2"):
         windows = [n for n, x in results["systems"].items() if x.get("method") == method]
         best = max(windows, key=lambda n: results["summary"][n]["nsdr"]["mean"][bass])
-        n_fft = results["systems"][best]["n_fft"]
-        said.append(
-            f"ideal ratio mask p = {method[-1]}: {_gap(results, model, method, 'bass')} dB on bass "
-            f"({_gap(results, model, best, 'bass')} with its best window, {n_fft})"
-        )
-    return "; ".join(said)
+        for name in (method, best):
+            masks[name] = f"p = {method[-1]}, window {results['systems'][name]['n_fft']}"
+    header = ["bass: model − ideal ratio mask, dB nSDR", *masks.values()]
+    rows = [
+        [f"**{name}**", *(_gap(results, name, mask, "bass") for mask in masks)] for name in models
+    ]
+    return [_row(cells) for cells in (header, ["---", *["--:"] * len(masks)], *rows)]
 
 
 def _numbers(row: list[float | None]) -> list[float]:

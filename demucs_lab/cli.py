@@ -63,7 +63,10 @@ def _parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", help="what is there, what is missing, how to get it")
     doctor.set_defaults(run=_doctor)
 
-    fetch = commands.add_parser("fetch", help="get songs to work with")
+    fetch = commands.add_parser(
+        "fetch", help="get songs to work with",
+        description="Get songs to work with: rendered here, or downloaded.",
+    )  # fmt: skip
     sets = fetch.add_subparsers(required=True, metavar="SONGS")
     starter = sets.add_parser("starter", help="72 short songs, rendered in under a minute")
     starter.set_defaults(run=_fetch_starter)
@@ -74,7 +77,10 @@ def _parser() -> argparse.ArgumentParser:
     sample = sets.add_parser("musdb-sample", help="7 seconds of each song of MUSDB18, downloaded")
     sample.set_defaults(run=_fetch_musdb_sample)
 
-    export = commands.add_parser("export", help="write songs in the layout of MUSDB18-HQ")
+    export = commands.add_parser(
+        "export", help="write songs in the layout of MUSDB18-HQ",
+        description="Write songs with their stems in the layout of MUSDB18-HQ, for other tools.",
+    )  # fmt: skip
     export.add_argument("songs_set", choices=["labsongs"], metavar="labsongs")
     export.add_argument("folder", type=Path, metavar="DIR", help="where to")
     _add_song_options(export)

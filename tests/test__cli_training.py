@@ -3,8 +3,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
-from demucs_lab import cli, datasets
+from demucs_lab import cli, datasets, models
 from demucs_lab.audio import SOURCES, save_audio
 
 sys.path.insert(0, str(Path(__file__).parent / "training"))
@@ -36,6 +37,17 @@ def test_train_prints_the_score_beside_the_mixtures(folder_of_songs, tmp_path, c
     assert (run / "model_card.md").exists()
     assert cli.main(["train", "--songs", str(folder_of_songs), "--resume", str(run)]) == 0
     assert "Stopped after 3 steps" in capsys.readouterr().out
+
+
+def test_a_training_begins_with_the_weights_of_another(folder_of_songs, tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    learn = ["train", "--songs", str(folder_of_songs), *SMALL]
+    assert cli.main([*learn, "--folder", str(first)]) == 0
+    still = ["--set", "learning_rate=1e-12", "--set", "warmup=0", "--set", "ema=0"]
+    assert cli.main([*learn, *still, "--folder", str(second), "--start", str(first)]) == 0
+    before, after = (models.load(run / "model.safetensors") for run in (first, second))
+    for own, other in zip(before.parameters(), after.parameters(), strict=True):
+        torch.testing.assert_close(own, other, rtol=0, atol=1e-9)
 
 
 def test_a_divided_folder_is_learned_from_and_judged_by_its_own_splits(folder_of_songs, tmp_path):
@@ -82,6 +94,12 @@ def test_the_presets_are_listed(capsys):
         (["--resume", "nowhere"], "nowhere holds no training"),
         (["--resume", "nowhere", "--minutes", "2"], "leave --preset, --minutes"),
         (["--resume", "nowhere", "--preset", "tiny-demucs"], "leave --preset, --minutes"),
+        (["--resume", "nowhere", "--start", "tiny-demucs"], "leave --preset, --minutes"),
+        (["--start", "nothing"], "there is no pretrained model 'nothing'"),
+        (
+            ["--preset", "tiny-demucs", "--start", "tiny-conv-tasnet"],
+            "is a ConvTasNet, but the preset trains a Demucs",
+        ),
         (["--songs", "nowhere"], "there is no folder nowhere"),
     ],
 )

@@ -207,10 +207,12 @@ def test_the_readme_shows_what_was_measured(measured, readme, kit):
     text = readme.read_text(encoding="utf-8")
     assert text.startswith("before")
     assert text.endswith("after – é\n")
-    (line,) = [line for line in text.splitlines() if line.startswith("| **tiny-demucs**")]
+    line, gaps = [line for line in text.splitlines() if line.startswith("| **tiny-demucs**")]
     cells = [cell.split(" / ") for cell in line.strip("| ").split(" | ")[1:6]]
     expected = results.values(measured[0], "tiny-demucs").mean(0)
     assert [float(nsdr) for nsdr, _ in cells[:4]] == pytest.approx(expected, abs=0.051)
+    bass = [results.values(measured[0], name)[:, 1].mean() for name in ("tiny-demucs", "irm1")]
+    assert float(gaps.split(" | ")[1].split(" [")[0]) == pytest.approx(bass[0] - bass[1], abs=0.006)
     assert "Hours of sound heard in training: tiny-demucs 43.3, tiny-htdemucs 9.2." in text
     before = text
     results.write_readme(measured[0], readme)

@@ -53,7 +53,8 @@ class HDemucs(SeparationModel):
         channels: of the first layer of each branch, at least 4; each further layer has twice as
             many.
         depth: layers of the frequency branch and the shared bottom.
-        n_fft: samples of the spectrogram's window; it hops by a quarter.
+        n_fft: samples of the spectrogram's window, a multiple of 8 · 4^`layers_apart`; it hops by
+            a quarter.
         rescale: the deviation that initial weights are drawn to; 0: leave them (lesson 05).
 
     Shape: `[B, C, T]` → `[B, S, C, T]`, for any T.
@@ -78,7 +79,11 @@ class HDemucs(SeparationModel):
     ) -> None:
         super().__init__(sources, audio_channels, samplerate, segment)
         self.channels, self.depth, self.n_fft, self.rescale = channels, depth, n_fft, rescale
-        apart = layers_apart(n_fft)
+        apart = max(1, layers_apart(n_fft))
+        if n_fft < 1 or n_fft % (8 * 4**apart):
+            raise ValueError(
+                f"{apart + 1} layers need n_fft to be a multiple of {8 * 4**apart}, got {n_fft}"
+            )
         if channels < DCONV[0]:
             raise ValueError(
                 f"expected at least {DCONV[0]} channels (a residual branch keeps one in "

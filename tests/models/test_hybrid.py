@@ -235,6 +235,21 @@ def test_too_few_channels_of_hdemucs_are_refused(channels):
         HDemucs.tiny(channels=channels)
 
 
+@pytest.mark.parametrize(
+    ("n_fft", "least"), [(1001, 512), (1000, 512), (3072, 2048), (16, 32), (0, 32), (-8, 32)]
+)
+def test_windows_that_hdemucs_cannot_divide_are_refused(n_fft, least):
+    with pytest.raises(ValueError, match=rf"n_fft to be a multiple of {least}, got {n_fft}"):
+        HDemucs.tiny(n_fft=n_fft)
+
+
+@pytest.mark.parametrize("n_fft", [32, 512, 2048, 8192])
+def test_windows_that_it_can_divide_work(n_fft):
+    model = HDemucs.tiny(n_fft=n_fft, depth=6)
+    with torch.no_grad():
+        assert model(torch.randn(1, 2, 3 * n_fft + 5)).isfinite().all()
+
+
 def test_the_least_sizes_of_htdemucs_work():
     sizes = {"channels": 8, "depth": 1, "bottom_channels": 4, "t_heads": 1, "segment": 0.2}
     with torch.no_grad():
