@@ -1,7 +1,9 @@
 """`make bench`: run every measurement in this folder, one after the other, and write them down.
 
 A measurement is a script `bench/NAME.py` that prints a table and writes `bench/results/NAME.json`.
-Names given as arguments run only those. What was printed last by each becomes `bench/README.md`.
+Names given as arguments run only those. Results are kept by the instruction set of the processor,
+which decides much of what is fast: `bench/results/AVX2/NAME.json`, and `.txt` with the table. What
+each printed last on each kind of processor becomes `bench/README.md`.
 """
 
 from __future__ import annotations
@@ -50,9 +52,9 @@ def main(names: list[str]) -> int:
     if unknown := [name for name in names if name not in known]:
         print(f"no measurement is named {unknown[0]!r}: choose from {', '.join(known)}")
         return 2
-    RESULTS.mkdir(exist_ok=True)
     facts = machine()
-    (RESULTS / "machine.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    kept = RESULTS / str(facts["instructions"])
+    kept.mkdir(parents=True, exist_ok=True)
     print(" · ".join(f"{key} {value}" for key, value in facts.items()))
     failed = []
     for name in names or known:
@@ -66,16 +68,26 @@ def main(names: list[str]) -> int:
             why = f"exit code {status}" if status else f"no new {result.name}"
             print(f"== {name} FAILED: {why}")
         else:
-            where = " · ".join(f"{key} {value}" for key, value in facts.items())
-            table = printed.strip("\n")  # a header may begin with spaces
-            text = f"{table}\n\n({where})\n"
-            result.with_suffix(".txt").write_text(text, encoding="utf-8")
+            keep(result, kept, printed, facts)
     write_readme(known)
     print(
         f"\nresults are in {RESULTS.relative_to(HERE.parent)}"
         + f"; FAILED: {failed}" * bool(failed)
     )
     return int(bool(failed))
+
+
+def keep(result: Path, folder: Path, printed: str, facts: dict[str, str | int]) -> None:
+    """Keep what a measurement wrote and printed, unless it found nothing to compare with."""
+    found = json.loads(result.read_text(encoding="utf-8"))
+    result.unlink()
+    if "skipped" in found:
+        return
+    text = json.dumps(found | {"machine": facts}, indent=1)
+    (folder / result.name).write_text(text + "\n", encoding="utf-8")
+    where = " · ".join(f"{key} {value}" for key, value in facts.items())
+    table = printed.strip("\n")  # a header may begin with spaces
+    (folder / f"{result.stem}.txt").write_text(f"{table}\n\n({where})\n", encoding="utf-8")
 
 
 def _run(script: Path) -> tuple[int, str]:
@@ -94,18 +106,18 @@ def _run(script: Path) -> tuple[int, str]:
 
 
 def write_readme(known: dict[str, Path]) -> None:
-    """Put what each measurement printed last into `bench/README.md`."""
+    """Put what each measurement printed last, on each kind of processor, into `bench/README.md`."""
     parts = [
         "# Measurements",
         "`make bench` runs them all and writes this page; `make bench ARGS=NAME` runs one. Speed "
         "is a ratio to a peer that ran in turns with ours, in one run, on one machine.",
     ]
     for name, script in known.items():
-        printed = RESULTS / f"{name}.txt"
-        if printed.exists():
+        if tables := sorted(RESULTS.glob(f"*/{name}.txt")):
             about = (ast.get_docstring(ast.parse(script.read_text(encoding="utf-8"))) or "").strip()
-            body = printed.read_text(encoding="utf-8").strip("\n")
-            parts += [f"## {name}", about.split("\n\n")[0], f"```text\n{body}\n```"]
+            parts += [f"## {name}", about.split("\n\n")[0]]
+            bodies = [path.read_text(encoding="utf-8").strip("\n") for path in tables]
+            parts += [f"```text\n{body}\n```" for body in bodies]
     (HERE / "README.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 

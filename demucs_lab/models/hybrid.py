@@ -110,14 +110,16 @@ CACHE = 1 << 20  # values that a processor's cache holds at once
 
 
 def by_rows(layer: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """What a layer makes of each row of frequencies; on a CPU of few at a time.
+    """What a layer makes of each row of frequencies; on a CPU, without gradients, of few at a time.
 
-    Then all that the layer makes on its way stays in the processor's cache (lesson 09).
+    Then all that the layer makes on its way stays in the processor's cache (lesson 09). Gradients
+    need it kept, and small parts would only cost calls.
 
     Shape: `[B, F, T, chin]` → `[B, F, T, chout]`; the layer gets R rows as `[R, 1, T, chin]`.
     """
     rows = x.flatten(0, 1).unsqueeze(1)
-    at_once = max(1, CACHE // rows[0].numel()) if x.device.type == "cpu" else len(rows)
+    few = x.is_cpu and not torch.is_grad_enabled()
+    at_once = max(1, CACHE // rows[0].numel()) if few else len(rows)
     return in_parts(layer, rows, at_once).reshape(*x.shape[:3], -1)
 
 

@@ -107,9 +107,10 @@ def test_rows_of_frequencies_do_not_hear_each_other_in_residual_branches(monkeyp
     layer = DConv(8, 2, init=1.0)
     x = torch.randn(2, 6, 15, 8)
     together = layer(x)
-    assert torch.allclose(by_rows(layer, x), together, atol=1e-6)
+    assert torch.equal(by_rows(layer, x), together)
     monkeypatch.setattr(hybrid, "CACHE", 1)  # one row at a time
-    assert torch.allclose(by_rows(layer, x), together, atol=1e-6)
+    with torch.no_grad():
+        assert torch.allclose(by_rows(layer, x), together, atol=1e-6)
     changed = x.clone()
     changed[:, 3] += 1
     moved = (layer(changed) - together).abs().amax((0, 2, 3))
