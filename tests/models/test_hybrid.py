@@ -70,6 +70,11 @@ def test_convolutions_of_frames_are_convolutions(frames, options):
     assert torch.allclose(back(x), expected.transpose(1, 2), atol=1e-6)
 
 
+@pytest.fixture(autouse=True)
+def _same_numbers_in_every_run():
+    torch.manual_seed(0)
+
+
 @pytest.mark.parametrize("offset", [0.0, 30.0])
 @pytest.mark.parametrize("frames", [1, 2, 500])
 def test_norm_of_a_mix_is_the_norm_after_the_mix(frames, offset):
@@ -132,7 +137,6 @@ def test_a_long_sequence_goes_through_the_lstm_in_windows():
 
 
 def test_local_attention_hears_others_and_rather_the_near_ones():
-    torch.manual_seed(0)
     layer = LocalAttention(8)
     nn.init.constant_(layer.query_decay.bias, 3.0)  # decay at full rate
     nn.init.zeros_(layer.query.weight)
