@@ -79,7 +79,7 @@ class HDemucs(SeparationModel):
     ) -> None:
         super().__init__(sources, audio_channels, samplerate, segment)
         self.channels, self.depth, self.n_fft, self.rescale = channels, depth, n_fft, rescale
-        apart = max(1, layers_apart(n_fft))
+        apart = layers_apart(n_fft)
         if n_fft < 1 or n_fft % (8 * 4**apart):
             raise ValueError(
                 f"{apart + 1} layers need n_fft to be a multiple of {8 * 4**apart}, got {n_fft}"
@@ -194,12 +194,12 @@ class HDemucs(SeparationModel):
 
 
 def layers_apart(n_fft: int) -> int:
-    """Layers of four times fewer rows each until eight or fewer are left for one more.
+    """Layers of four times fewer rows each, at least one, until eight or fewer rows are left.
 
     >>> layers_apart(4096)
     4
     """
-    rows, layers = n_fft // 2, 0
+    rows, layers = n_fft // 2 // 4, 1
     while rows > 8:
         rows, layers = rows // 4, layers + 1
     return layers
