@@ -97,8 +97,8 @@ def draw(history: Sequence[Mapping[str, Any]]) -> tuple[Figure, str]:
 
     from demucs_lab.plots import SOURCE_COLORS, new_figure
 
-    figure, axes = new_figure(1, 2)
-    left, right = axes[0]
+    figure, panels = new_figure(1, 2)
+    left, right = panels[0]
     losses = [(line["step"], line["loss"]) for line in history if "loss" in line]
     reading = "no step has been done yet."
     if losses:
@@ -125,6 +125,8 @@ def draw(history: Sequence[Mapping[str, Any]]) -> tuple[Figure, str]:
         last = ", ".join(f"{name} {value:.1f}" for name, value in scores[-1]["sdr"].items())
         reading += f"; held-out songs now score {last} dB."
     right.set(xlabel="step", ylabel="SDR of held-out songs, dB")
+    for axes in (left, right):
+        axes.locator_params(axis="x", integer=True)
     plt.close(figure)
     return figure, reading
 

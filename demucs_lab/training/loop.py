@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from demucs_lab.datasets import Track
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Result:
     """What a training gives.
 
@@ -42,7 +42,7 @@ class Result:
 
     model: Any
     best: Scores | None
-    history: list[dict[str, Any]] = dataclasses.field(repr=False)
+    history: list[dict[str, Any]]
     folder: Path
     stopped: str
     steps: int
@@ -53,7 +53,7 @@ class Result:
 
         return finish(*draw(self.history))
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         why = {
             "budget": "its budget is spent",
             "patience": "held-out songs got no better",

@@ -188,7 +188,7 @@ def test_an_interrupt_keeps_the_best_model_and_can_be_resumed(tmp_path, unbroken
     result = train(tmp_path / "run", trapped(60, interrupt))
     assert result.stopped == "interrupted"
     assert 3 < result.steps < 12
-    assert "interrupted" in str(result)
+    assert "interrupted" in repr(result)
     assert result.best is not None
     assert (result.folder / "model.safetensors").exists()
     assert f"train --resume {result.folder}" in str(result)
