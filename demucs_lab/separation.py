@@ -204,14 +204,16 @@ def separated(
         crew(options, place) as pool,
         tqdm(desc="separating", total=work, disable=not progress, bar_format=_BAR) as bar,
     ):
+
+        def tell(seconds: float) -> None:  # no more than there is: seconds add up with rounding
+            bar.update(min(seconds, work - bar.n))
+
         for part, part_weights in bag:
             leads = [max_shift - draw.randint(0, max_shift) for _ in range(options.shifts)]
             weights = torch.tensor([float(part_weights[stem]) for stem in stems])
             if weights.any():
                 ask = partial(_ask, part, options.resample)
-                song = Segments(
-                    part, read, length, options, stems, begin, place, ask, bar.update, pool
-                )
+                song = Segments(part, read, length, options, stems, begin, place, ask, tell, pool)
                 run = partial(_blended, song, begin)
                 blocks = shift_trick(run, leads) if leads else run(0)
                 answers.append((weights[:, None, None], blocks))

@@ -289,6 +289,16 @@ def test_progress_counts_the_seconds_of_the_song(capsys):
     assert "7/7 s of sound" in capsys.readouterr().err
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("shifts", [0, 3])
+def test_the_bar_ends_at_the_whole_song(shifts, capsys):
+    """Seconds add up with rounding; tqdm warns of a bar that is fuller than full."""
+    for length in range(5000, 7000, 37):
+        mixture = noise()[:, :length]
+        separate(Shares(samplerate=1000, segment=0.6), mixture, 1000, shifts=shifts)
+        assert "100%" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", ["ConvTasNet", "Demucs", "HDemucs", "HTDemucs"])
 def test_every_model_of_the_kit_separates_any_length(name):
     model = getattr(models, name).tiny(samplerate=RATE, segment=0.5)
