@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Self
 
 import torch
@@ -198,12 +199,11 @@ class ConvTasNet(SeparationModel):
         Raises:
             ValueError: naming a setting or a weight that has no place here.
         """
-        same = ("sources", "audio_channels", "samplerate", "N", "L", "B", "H", "P", "X", "R")
-        takes = {**{name: name for name in same}, "causal": "causal", "norm_type": "norm"}
+        same = ("sources", "audio_channels", "samplerate", "segment", *"NLBHPXR", "causal")
+        takes = {**{name: name for name in same}, "norm_type": "norm"}
         kwargs = {"X": 8, **kwargs}  # their default
         if "segment_length" in kwargs:
-            seconds = kwargs.pop("segment_length") / kwargs.get("samplerate", 44100)
-            kwargs, takes = {**kwargs, "segment": seconds}, {**takes, "segment": "segment"}
+            kwargs["segment"] = kwargs.pop("segment_length") / kwargs.get("samplerate", 44100)
         settings = take_official(kwargs, takes, fixed={"mask_nonlinear": "relu"})
         return cls(**settings).load_official(state)
 
@@ -246,10 +246,8 @@ class Product(Pointwise):
     def forward(self, x: Tensor, plus: Tensor | None = None, out: Tensor | None = None) -> Tensor:
         rows, matrix = x.flatten(0, 1), self.weight[..., 0].T  # [B K, chin] and [chin, chout]
         into = None if out is None else out.flatten(0, 1)  # [B K, chout]
-        if plus is None:
-            y = torch.mm(rows, matrix, out=into)
-        else:
-            y = torch.addmm(plus.flatten(0, 1), rows, matrix, out=into)
+        multiply = torch.mm if plus is None else partial(torch.addmm, plus.flatten(0, 1))
+        y = multiply(rows, matrix, out=into)
         return (y if self.bias is None else y.add_(self.bias)).unflatten(0, x.shape[:2])
 
 
