@@ -199,12 +199,12 @@ class ConvTasNet(SeparationModel):
         Raises:
             ValueError: naming a setting or a weight that has no place here.
         """
-        same = ("sources", "audio_channels", "samplerate", "segment", *"NLBHPXR", "causal")
-        takes = {**{name: name for name in same}, "norm_type": "norm"}
+        same = ("sources", "audio_channels", "samplerate", *"NLBHPXR", "causal")
+        takes = {**{name: name for name in same}, "norm_type": "norm", "segment_length": "segment"}
         kwargs = {"X": 8, **kwargs}  # their default
-        if "segment_length" in kwargs:
-            kwargs["segment"] = kwargs.pop("segment_length") / kwargs.get("samplerate", 44100)
         settings = take_official(kwargs, takes, fixed={"mask_nonlinear": "relu"})
+        if "segment" in settings:  # theirs is in samples
+            settings["segment"] /= settings.get("samplerate", 44100)
         return cls(**settings).load_official(state)
 
 
