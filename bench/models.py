@@ -54,7 +54,7 @@ def stand_ready(name: str, side: str, scale: float, threads: int) -> None:
     import torch
 
     import demucs_lab.training  # noqa: F401  (what is imported later would count as memory)
-    from demucs_lab._memory import reused_memory
+    from demucs_lab.common.memory import reused_memory
 
     torch.set_num_threads(threads)
     empty = memory()

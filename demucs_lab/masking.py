@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from demucs_lab._tables import text_table
 from demucs_lab.audio import SOURCES
+from demucs_lab.common.tables import text_table
 from demucs_lab.metrics import nsdr
 from demucs_lab.spectral import istft, stft
 

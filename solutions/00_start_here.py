@@ -54,7 +54,7 @@ lab.widgets.StemPlayer(song)
 # The doctor looks at this computer. It prints what is missing, with the one command that helps.
 
 # %%
-from demucs_lab import doctor
+from demucs_lab.cli import doctor
 
 gaps = [finding for finding in doctor.examine() if finding.fix and finding.essential]
 for gap in gaps:

@@ -281,7 +281,7 @@ def as_text(notebook: NotebookNode) -> str:
 
 
 def write(notebook: NotebookNode, path: Path) -> None:
-    from demucs_lab._paths import atomic_path
+    from demucs_lab.common.paths import atomic_path
 
     with atomic_path(path) as beside:
         beside.write_bytes(as_text(notebook).encode("utf-8"))

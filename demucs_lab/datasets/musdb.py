@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from demucs_lab._paths import data_dir
 from demucs_lab.audio import FFMPEG_HELP, SOURCES, audio_info, have_ffmpeg, to_stereo
+from demucs_lab.common.paths import data_dir
 from demucs_lab.datasets.stems import read_part
 from demucs_lab.datasets.track import Track, TrackList
 

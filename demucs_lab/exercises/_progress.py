@@ -6,7 +6,7 @@ import json
 import os
 from pathlib import Path
 
-from .._paths import atomic_path, user_dir
+from demucs_lab.common.paths import atomic_path, user_dir
 
 _HERE: set[str] = set()
 

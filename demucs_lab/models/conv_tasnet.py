@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from demucs_lab.models.base import SOURCES, SeparationModel, rename, take_official
-from demucs_lab.models.blocks import full_precision
 from demucs_lab.models.convolution import Pointwise
+from demucs_lab.models.layers import full_precision
 
 # The authors' names and ours, with the indices of repeat and block.
 BLOCK = r"separator\.network\.2\.(\d+)\.(\d+)\.net\."

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from demucs_lab.models.base import SOURCES, SeparationModel, rename, take_official
-from demucs_lab.models.blocks import (
+from demucs_lab.models.convolution import FrameConv, FrameConvTranspose, Pointwise
+from demucs_lab.models.layers import (
     CUTOFF,
     ZERO_CROSSINGS,
     Blstm,
@@ -28,7 +29,6 @@ from demucs_lab.models.blocks import (
     resample2,
     rescale_weights,
 )
-from demucs_lab.models.convolution import FrameConv, FrameConvTranspose, Pointwise
 
 KERNEL, STRIDE = 8, 4  # of every strided convolution
 

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from demucs_lab.models.base import SOURCES, SeparationModel, rename, take_official
-from demucs_lab.models.blocks import rescale_weights
 from demucs_lab.models.hybrid import (
     IN_EMBEDDING,
     INSIDE_LAYERS,
@@ -26,6 +25,7 @@ from demucs_lab.models.hybrid import (
     standardize,
     to_channels,
 )
+from demucs_lab.models.layers import rescale_weights
 from demucs_lab.spectral import aligned_istft, aligned_stft
 
 DCONV = (4, 1e-4)  # residual branches: four times fewer channels; scaled by this at first

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from demucs_lab.models.blocks import Blstm, OverallNorm, deviation, in_parts
 from demucs_lab.models.convolution import Conv, ConvTranspose, FrameConv, Pointwise
+from demucs_lab.models.layers import Blstm, OverallNorm, deviation, in_parts
 
 # The authors' names of what is inside a layer, and ours. Where a residual branch has an LSTM and
 # attention, these are its numbers 3 and 4 and push the others back.

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from demucs_lab._paths import atomic_path
+from demucs_lab.common.paths import atomic_path
 from demucs_lab.models.base import SeparationModel
 
 KEY = "demucs_lab"  # of the header's entry that holds the config

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from demucs_lab._tables import text_table
+from demucs_lab.common.tables import text_table
 from demucs_lab.models.base import SeparationModel
 from demucs_lab.models.htdemucs import Bottom, Decoder, Encoder
 from demucs_lab.models.transformer import CrossTransformer

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from demucs_lab.models.blocks import OverallNorm
+from demucs_lab.models.layers import OverallNorm
 
 
 class CrossTransformer(nn.Module):

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from demucs_lab._paths import cache_dir
+from demucs_lab.common.paths import cache_dir
 from demucs_lab.pretrained import download as _download
 from demucs_lab.pretrained import shipped
 from demucs_lab.pretrained.bag import Bag

@@ -1,7 +1,7 @@
 """The tiny models that come with the kit: trained on LabSongs, here without a network (lesson 08).
 
 `tiny/NAME.safetensors` holds the weights in float16 and `tiny/NAME.md` says what they are; both are
-written by `python -m demucs_lab ship NAME` (`demucs_lab.training.shipped`).
+written by `python -m demucs_lab ship NAME` (`demucs_lab.experiments.shipping`).
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from demucs_lab.training import augment, experiments
+from demucs_lab import experiments
+from demucs_lab.training import augment
 from demucs_lab.training.loop import Result, resume, settings, train
 from demucs_lab.training.presets import Config, preset, presets
 

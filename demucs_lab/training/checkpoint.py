@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from demucs_lab._paths import atomic_path
+from demucs_lab.common.paths import atomic_path
 
 KEPT = 2
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from demucs_lab._tables import text_table
+from demucs_lab.common.tables import text_table
 from demucs_lab.training.checkpoint import write_json
 from demucs_lab.training.presets import Config
 
@@ -101,7 +101,7 @@ class RunFolder:
 
     def rewind(self, step: int) -> None:
         """Forget the metrics after a step, which will be done again."""
-        from demucs_lab._paths import atomic_path
+        from demucs_lab.common.paths import atomic_path
 
         kept = self.history(step)
         with atomic_path(self._metrics) as beside:
@@ -144,7 +144,7 @@ over songs. The mixture itself, taken for each source, is what to beat.
 
 It separates what sounds like the songs above. On other music expect less, and listen.
 """
-        from demucs_lab._paths import atomic_path
+        from demucs_lab.common.paths import atomic_path
 
         with atomic_path(self.path / "model_card.md") as beside:
             beside.write_text(text, encoding="utf-8")
@@ -212,7 +212,7 @@ def environment() -> dict[str, Any]:
 
 
 def _revision() -> str | None:
-    from demucs_lab._paths import checkout
+    from demucs_lab.common.paths import checkout
 
     if (root := checkout()) is None:
         return None

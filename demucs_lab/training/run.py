@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from demucs_lab._memory import reused_memory
+from demucs_lab.common.memory import reused_memory
 from demucs_lab.losses import LOSSES
 from demucs_lab.metrics import nsdr
-from demucs_lab.separation import separate
+from demucs_lab.separation.waveform import separate
 from demucs_lab.training import checkpoint, data
 from demucs_lab.training.optimization import RunningMean, schedule
 from demucs_lab.training.presets import Config

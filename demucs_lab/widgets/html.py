@@ -8,7 +8,7 @@ import json
 import os
 from pathlib import Path
 
-from demucs_lab._paths import atomic_path
+from demucs_lab.common.paths import atomic_path
 from demucs_lab.widgets._assets import css, esm
 from demucs_lab.widgets._base import Sounding
 from demucs_lab.widgets._picture import picture

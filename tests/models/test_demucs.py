@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from demucs_lab.models import Demucs
-from demucs_lab.models.blocks import resample2, rescale_weights
+from demucs_lab.models.layers import resample2, rescale_weights
 
 SMALL = {"channels": 4, "depth": 3, "samplerate": 22050}
 

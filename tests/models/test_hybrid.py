@@ -9,7 +9,6 @@ from torch import nn
 from torch.nn import functional as F
 
 from demucs_lab.models import HDemucs, HTDemucs, hybrid
-from demucs_lab.models.blocks import OverallNorm
 from demucs_lab.models.convolution import FrameConv, FrameConvTranspose, Pointwise
 from demucs_lab.models.hybrid import (
     DConv,
@@ -21,6 +20,7 @@ from demucs_lab.models.hybrid import (
     from_channels,
     to_channels,
 )
+from demucs_lab.models.layers import OverallNorm
 from demucs_lab.models.transformer import Attention, positions_1d, positions_2d
 from demucs_lab.spectral import aligned_istft, aligned_stft
 

@@ -6,7 +6,7 @@ from peers import LENGTHS, SECOND, assert_same_gradients, assert_same_output, ne
 from torch.nn import functional as F
 
 from demucs_lab.models import Demucs
-from demucs_lab.models.blocks import center_trim
+from demucs_lab.models.layers import center_trim
 
 FOUR, SIX = list("abcd"), list("abcdef")
 SMALL = {"channels": 8, "depth": 4}

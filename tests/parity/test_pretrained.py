@@ -1,18 +1,14 @@
 """Files that the authors' own code wrote, and ours read by the authors' code."""
 
-import sys
 from fractions import Fraction
-from pathlib import Path
 
 import pytest
 import torch
+from official_files import save_safetensors, th_package
 from peers import need, noise, shake
 
 from demucs_lab import models, pretrained
 from demucs_lab.pretrained import OFFICIAL
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "pretrained"))
-from official_files import save_safetensors, th_package
 
 KWARGS = {
     "HTDemucs": {"channels": 8, "t_layers": 1, "segment": Fraction(39, 10)},

@@ -1,19 +1,15 @@
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
+from official_files import save_safetensors, save_th, th_package
+from test_download import serving
 from torch import nn
 
 import demucs_lab
 from demucs_lab import models, pretrained, separate
 from demucs_lab.pretrained import OFFICIAL, available, fetch, load
 from demucs_lab.pretrained.bag import Bag
-
-sys.path.insert(0, str(Path(__file__).parent))
-from official_files import save_safetensors, save_th, th_package
-from test_download import serving
 
 SOURCES = ["drums", "bass", "other", "vocals"]
 

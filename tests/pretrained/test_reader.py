@@ -10,11 +10,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from official_files import save_safetensors, save_th, th_package
 
 from demucs_lab.pretrained import read
-
-sys.path.insert(0, str(Path(__file__).parent))
-from official_files import save_safetensors, save_th, th_package
 
 KWARGS = {"sources": ["drums", "bass"], "channels": 4, "segment": Fraction(39, 5)}
 STATE = {"conv.weight": torch.randn(4, 2, 8), "conv.bias": torch.randn(4)}

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from demucs_lab import intervals, metrics, pretrained, results, separate
+from demucs_lab import metrics, pretrained, separate
 from demucs_lab.audio import SOURCES
 from demucs_lab.datasets import LabSongs
+from demucs_lab.evaluation import results
+from demucs_lab.experiments.shipping import MOST_BYTES, MOST_PARAMETERS, SHIPPED
+from demucs_lab.metrics import intervals
 from demucs_lab.pretrained import download, shipped
-from demucs_lab.training.shipped import MOST_BYTES, MOST_PARAMETERS, SHIPPED
 
 each_model = pytest.mark.parametrize("name", list(SHIPPED))
 

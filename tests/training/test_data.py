@@ -7,7 +7,7 @@ from songs import MICRO, RATE, songs
 from demucs_lab import models
 from demucs_lab.audio import SOURCES
 from demucs_lab.datasets import Track
-from demucs_lab.separation import loudness
+from demucs_lab.separation.waveform import loudness
 from demucs_lab.training import preset
 from demucs_lab.training.data import Excerpts, Heard, Memory, batches, group_size, level
 

@@ -18,7 +18,7 @@ from demucs_lab.datasets import Track
 from demucs_lab.training import checkpoint, loop
 from demucs_lab.training.optimization import RunningMean
 
-HERE = Path(__file__).parent
+HELPERS = Path(__file__).parents[1] / "helpers"
 
 
 def train(folder, tracks=None, **changes):
@@ -138,7 +138,7 @@ def test_a_held_out_song_is_never_learned(tmp_path):
 def test_killed_at_any_moment_it_reaches_the_weights_of_an_unbroken_run(tmp_path, unbroken):
     program = f"""
 import sys, time, torch
-sys.path.insert(0, {str(HERE)!r})
+sys.path.insert(0, {str(HELPERS)!r})
 import songs
 from demucs_lab import training
 torch.set_num_threads(1)
@@ -548,7 +548,7 @@ def test_ctrl_c_in_a_shell_ends_it_well(tmp_path):
     """SIGINT reaches the workers too; they stay quiet."""
     program = f"""
 import sys
-sys.path.insert(0, {str(HERE)!r})
+sys.path.insert(0, {str(HELPERS)!r})
 import songs
 from demucs_lab import training
 options = dict(songs.MICRO, minutes=5, validations=1000, progress=False, workers=1)

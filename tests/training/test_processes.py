@@ -13,7 +13,7 @@ from songs import MICRO, songs
 from demucs_lab import training
 from demucs_lab.training import checkpoint
 
-HERE = Path(__file__).parent
+HELPERS = Path(__file__).parents[1] / "helpers"
 # Short excerpts: the bias of the last layer sums over all samples in float32.
 ONE_STEP = {
     "steps": 1, "clip": None, "validations": 1, "warmup": 0, "pitch_tempo": 0.5, "segment": 0.03,
@@ -45,7 +45,7 @@ def assert_the_same_gradients(folder, alone):
 def test_two_processes_launched_in_a_notebook_give_the_gradients_of_one(tmp_path, alone):
     cells = f"""
 import sys
-sys.path.insert(0, {str(HERE)!r})
+sys.path.insert(0, {str(HELPERS)!r})
 import torch
 import songs
 from demucs_lab import training
@@ -79,7 +79,7 @@ def test_two_processes_of_accelerate_launch_give_the_gradients_of_one(tmp_path, 
     script = tmp_path / "script.py"
     script.write_text(f"""
 import sys
-sys.path.insert(0, {str(HERE)!r})
+sys.path.insert(0, {str(HELPERS)!r})
 import torch
 import songs
 from demucs_lab import training

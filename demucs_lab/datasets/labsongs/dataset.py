@@ -13,7 +13,7 @@ import soundfile
 import torch
 from torch import Tensor
 
-from demucs_lab._paths import cache_dir, checkout
+from demucs_lab.common.paths import cache_dir, checkout
 
 from ..track import Track
 from .cache import is_whole, read_score, save_song, song_folder

@@ -1,0 +1,1 @@
+"""What every room may use: where files live, tables as text, memory."""

@@ -1,0 +1,1 @@
+"""How good the shipped models are, and the ceiling above them."""

@@ -1,0 +1,78 @@
+"""Where a model computes: its device, its mode, its precision, and the threads beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+
+def place(model: nn.Module, device: str | torch.device | None) -> torch.device:
+    """Where to compute: on the device that was asked for, else where the model is."""
+    if device is not None:
+        return torch.device(device)
+    return next((weight.device for weight in model.parameters()), torch.device("cpu"))
+
+
+@contextmanager
+def prepared(
+    model: nn.Module, device: str | torch.device | None, precision: str
+) -> Iterator[torch.device]:
+    """The model on its device, in evaluation mode, at a precision; afterwards all is as before."""
+    home, chosen = place(model, None), place(model, device)
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        with float32_products(precision != "float32", chosen):
+            model.to(chosen).eval()
+            yield chosen
+    finally:
+        model.to(home)
+        for module, training in modes:
+            module.training = training
+
+
+@contextmanager
+def float32_products(tf32: bool, device: torch.device) -> Iterator[None]:
+    """Allow TF32, or not, where a GPU multiplies in float32; afterwards all is as before.
+
+    PyTorch has two names for this since version 2.9, and refuses to tell by the older one what was
+    set by the newer.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    cuda, cudnn = torch.backends.cuda, torch.backends.cudnn
+    name, value = "allow_tf32", tf32  # type: tuple[str, bool | str]
+    backends: list[Any] = [cuda.matmul, cudnn]
+    if hasattr(torch.backends, "fp32_precision"):
+        name, value = "fp32_precision", "tf32" if tf32 else "ieee"
+        backends = [cuda.matmul, cudnn.conv, cudnn.rnn]  # type: ignore[attr-defined]
+    before = [getattr(backend, name) for backend in backends]
+    try:
+        for backend in backends:
+            setattr(backend, name, value)
+        yield
+    finally:
+        for backend, setting in zip(backends, before, strict=True):
+            setattr(backend, name, setting)
+
+
+@contextmanager
+def thread_pool(workers: int, device: torch.device) -> Iterator[ThreadPoolExecutor | None]:
+    """Workers that share the threads of torch among them; None where one does all."""
+    if workers < 2 or device.type != "cpu":
+        yield None
+        return
+    threads = torch.get_num_threads()
+    pool = ThreadPoolExecutor(
+        workers, "separate", torch.set_num_threads, (max(1, threads // workers),)
+    )
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)
