@@ -30,7 +30,7 @@ _FUNCTIONS = {
     "load_audio": "audio",
     "save_audio": "audio",
     "separate": "separation",
-    "separate_file": "streaming",
+    "separate_file": "separation",
     "check": "exercises",
     "hint": "exercises",
     "predict": "exercises",

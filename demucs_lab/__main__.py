@@ -2,7 +2,7 @@
 
 import sys
 
-from demucs_lab.cli.main import main
+from demucs_lab.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())
