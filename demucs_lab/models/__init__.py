@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ from demucs_lab.models.conv_tasnet import ConvTasNet
 from demucs_lab.models.demucs import Demucs
 from demucs_lab.models.hdemucs import HDemucs
 from demucs_lab.models.htdemucs import HTDemucs
-from demucs_lab.models.saving import load, save
+from demucs_lab.models.saving import read, save
 from demucs_lab.models.summary import summary
 
 MODELS: dict[str, type[SeparationModel]] = {
@@ -65,3 +66,13 @@ def build(name: str, **kwargs: Any) -> SeparationModel:
     if name not in BUILDERS:
         raise ValueError(f"no model is named {name!r}: choose from {', '.join(BUILDERS)}")
     return BUILDERS[name](**kwargs)
+
+
+def load(path: str | os.PathLike[str]) -> SeparationModel:
+    """Read what `save` wrote; the model comes in float32, ready to separate (`eval` mode).
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is damaged, no model of this kit, or its weights do not fit its config.
+    """
+    return read(path).build(MODELS.values())

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import inspect
 import os
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
+from demucs_lab.models import official, saving
+
 SOURCES = ("drums", "bass", "other", "vocals")
 SIX_SOURCES = (*SOURCES, "guitar", "piano")
-
-Names = Sequence[tuple[str, str]]
 
 
 class SeparationModel(nn.Module):
@@ -68,23 +67,19 @@ class SeparationModel(nn.Module):
         return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write weights and config to one safetensors file, whole or not at all."""
-        from demucs_lab.models.saving import save
-
-        save(self, path)
+        """Write weights and config to one safetensors file, atomically."""
+        saving.save(self, path)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """Read what `save` wrote; the file must hold a model of this class."""
-        from demucs_lab.models.saving import load
-
-        model = load(path)
-        if not isinstance(model, cls):
+        saved = saving.read(path)
+        if saved.model != cls.__name__:
             raise ValueError(
-                f"{os.fspath(path)} holds a {type(model).__name__}, not a {cls.__name__}: read it "
-                f"with demucs_lab.models.load"
+                f"{os.fspath(path)} holds a {saved.model}, not a {cls.__name__}: read it with "
+                f"demucs_lab.models.load"
             )
-        return model
+        return saved.build([cls])
 
     def check_mixture(self, mix: Tensor) -> None:
         """Refuse what is no batch of mixtures `[B, C, T]` with this model's channels and precision.
@@ -117,9 +112,22 @@ class SeparationModel(nn.Module):
                 f"mix.to({weights})"
             )
 
+    @classmethod
+    def from_official(cls, state: Mapping[str, Tensor], **kwargs: Any) -> Self:
+        """A model with the weights and settings of the authors' code (`models.official`).
+
+        Args:
+            state: their state dict.
+            kwargs: their keyword arguments, as a checkpoint carries them.
+
+        Raises:
+            ValueError: naming a setting or a weight that has no place here.
+        """
+        return cls(**official.settings(cls, kwargs)).load_official(state)
+
     def translate(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The authors' state dict under our names."""
-        raise NotImplementedError
+        return official.translate(self, state)
 
     def load_official(self, state: Mapping[str, Tensor]) -> Self:
         """Take the weights of the authors' model.
@@ -158,65 +166,6 @@ class SeparationModel(nn.Module):
             f"{type(self).__name__}({millions:.1f} M parameters, {len(self.sources)} sources, "
             f"{self.audio_channels} channels, {self.samplerate} Hz, {self.segment:g} s segments)"
         )
-
-
-def rename(state: Mapping[str, Tensor], names: Names) -> dict[str, Tensor]:
-    """The state dict with its keys rewritten, each by the first pattern that matches all of it.
-
-    Args:
-        state: names and tensors.
-        names: pairs of a regular expression and what to write instead, with its groups as `\\1`;
-            a pattern whose replacement is "" drops the tensor.
-
-    Raises:
-        ValueError: if no pattern matches a key.
-
-    >>> list(rename({"net.0.weight": torch.zeros(1)}, [(r"net\\.0\\.(.*)", r"conv.\\1")]))
-    ['conv.weight']
-    """
-    renamed = {}
-    for key, value in state.items():
-        for pattern, replacement in names:
-            if match := re.fullmatch(pattern, key):
-                if replacement:
-                    renamed[match.expand(replacement)] = value
-                break
-        else:
-            raise ValueError(f"the state dict holds {key!r}, which this model does not know")
-    return renamed
-
-
-def take_official(
-    kwargs: Mapping[str, Any],
-    takes: Mapping[str, str],
-    fixed: Mapping[str, Any],
-    idle: Sequence[str] = (),
-) -> dict[str, Any]:
-    """The authors' keyword arguments as ours.
-
-    Args:
-        kwargs: settings that a checkpoint carries.
-        takes: name there → name here.
-        fixed: settings that this kit has only one value of.
-        idle: settings that change nothing once those are fixed.
-
-    Raises:
-        ValueError: naming the first setting that is not supported.
-    """
-    ours = {}
-    for name, value in kwargs.items():
-        if name in takes:
-            ours[takes[name]] = value
-        elif name in idle:
-            continue
-        elif name not in fixed:
-            raise ValueError(f"the authors' setting {name}={value!r} is not known here")
-        elif value != fixed[name]:
-            raise ValueError(
-                f"the authors' setting {name}={value!r} is not supported here, only "
-                f"{name}={fixed[name]!r}"
-            )
-    return ours
 
 
 def _fits(theirs: torch.Size, ours: torch.Size) -> bool:

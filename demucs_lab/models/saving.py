@@ -7,21 +7,28 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
+from torch import Tensor
 
 from demucs_lab.common.paths import atomic_path
-from demucs_lab.models.base import SeparationModel
 
 KEY = "demucs_lab"  # of the header's entry that holds the config
 
 
-def save(
-    model: SeparationModel, path: str | os.PathLike[str], dtype: torch.dtype | None = None
-) -> None:
-    """Write a model, whole or not at all.
+class Saveable(Protocol):
+    """A model that `config()` describes: the arguments that build it again."""
+
+    def config(self) -> dict[str, Any]: ...
+    def state_dict(self) -> dict[str, Tensor]: ...
+
+
+def save(model: Saveable, path: str | os.PathLike[str], dtype: torch.dtype | None = None) -> None:
+    """Write a model atomically.
 
     Args:
         model: any of the four.
@@ -42,16 +49,42 @@ def save(
         save_file(weights, beside, metadata=header)
 
 
-def load(path: str | os.PathLike[str]) -> SeparationModel:
-    """Read what `save` wrote; the model comes in float32, ready to separate (`eval` mode).
+@dataclass(frozen=True)
+class Saved:
+    """What a file of `save` holds: the name of a class, its arguments, and the weights."""
+
+    path: Path
+    model: str
+    config: dict[str, Any]
+    weights: dict[str, Tensor]
+
+    def build(self, classes: Iterable[type]) -> Any:
+        """The model in float32, ready to separate (`eval` mode).
+
+        Raises:
+            ValueError: if it is of none of the classes, or its weights do not fit its config.
+        """
+        try:
+            model = {cls.__name__: cls for cls in classes}[self.model](**self.config)
+        except (KeyError, TypeError, ValueError) as error:
+            raise _unknown(self.path, error) from error
+        if wrong := _differences(model.state_dict(), self.weights):
+            raise ValueError(
+                f"the weights in {self.path} do not fit the model that it describes: {wrong[0]}"
+                + f" and {len(wrong) - 1} more" * (len(wrong) > 1)
+            )
+        model.load_state_dict(self.weights)
+        return model.eval()
+
+
+def read(path: str | os.PathLike[str]) -> Saved:
+    """Read what `save` wrote.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is damaged, no model of this kit, or its weights do not fit its config.
+        ValueError: if it is damaged, or no model of this kit.
     """
     from safetensors import SafetensorError, safe_open
-
-    from demucs_lab.models import MODELS
 
     path = Path(path)
     if not path.is_file():
@@ -70,25 +103,20 @@ def load(path: str | os.PathLike[str]) -> SeparationModel:
             f"the model's from_official"
         )
     try:
-        described: dict[str, Any] = json.loads(header[KEY])
-        classes = {cls.__name__: cls for cls in MODELS.values()}
-        model = classes[described["model"]](**described["config"])
+        described = json.loads(header[KEY])
+        return Saved(path, described["model"], described["config"], weights)
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"{path} describes a model that this version cannot build ({error}): save it again "
-            f"with this version"
-        ) from error
-    wrong = _differences(model.state_dict(), weights)
-    if wrong:
-        raise ValueError(
-            f"the weights in {path} do not fit the model that it describes: {wrong[0]}"
-            + f" and {len(wrong) - 1} more" * (len(wrong) > 1)
-        )
-    model.load_state_dict(weights)
-    return model.eval()
+        raise _unknown(path, error) from error
 
 
-def _differences(own: dict[str, torch.Tensor], found: dict[str, torch.Tensor]) -> list[str]:
+def _unknown(path: Path, error: Exception) -> ValueError:
+    return ValueError(
+        f"{path} describes a model that this version cannot build ({error}): save it again with "
+        f"this version"
+    )
+
+
+def _differences(own: dict[str, Tensor], found: dict[str, Tensor]) -> list[str]:
     missing = [f"{name} is missing" for name in sorted(own.keys() - found.keys())]
     unknown = [f"{name} is unknown" for name in sorted(found.keys() - own.keys())]
     reshaped = [
