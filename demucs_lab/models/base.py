@@ -140,7 +140,7 @@ class SeparationModel(nn.Module):
         for name, value in self.translate(state).items():
             if name not in own:
                 raise ValueError(f"this {type(self).__name__} has no weight {name!r}")
-            if not _fits(value.shape, own[name].shape):
+            if not saving.fits(value.shape, own[name].shape):
                 raise ValueError(
                     f"{name} has shape {list(value.shape)} in the state dict and "
                     f"{list(own[name].shape)} in this model: do the settings agree?"
@@ -166,9 +166,3 @@ class SeparationModel(nn.Module):
             f"{type(self).__name__}({millions:.1f} M parameters, {len(self.sources)} sources, "
             f"{self.audio_channels} channels, {self.samplerate} Hz, {self.segment:g} s segments)"
         )
-
-
-def _fits(theirs: torch.Size, ours: torch.Size) -> bool:
-    """Whether the shapes differ only in axes of length one, or in axes that we flattened."""
-    rows = [next((n for n in shape if n != 1), 1) for shape in (theirs, ours)]
-    return theirs.numel() == ours.numel() and rows[0] == rows[1]

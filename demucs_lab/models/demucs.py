@@ -1,47 +1,30 @@
-"""Demucs: a U-Net on the waveform, gated, with an LSTM at its bottom.
+"""Demucs: a U-Net on the waveform, gated, with an LSTM at its bottom (lessons 04 to 06).
 
 Défossez, Usunier, Bottou & Bach, "Music Source Separation in the Waveform Domain"
 (arXiv:1911.13254): `v1` as of 2019, `v2` as of 2021, which runs at twice the rate inside.
-
-Tensors are `[B, T, channels]`: the channels of a frame lie side by side, so a 1×1 convolution is
-one matrix product (lesson 04).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Any, Self
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from demucs_lab.models.base import SOURCES, SeparationModel, rename, take_official
-from demucs_lab.models.convolution import FrameConv, FrameConvTranspose, Pointwise
+from demucs_lab.models.base import SOURCES, SeparationModel
 from demucs_lab.models.layers import (
     CUTOFF,
     ZERO_CROSSINGS,
     Blstm,
     center_trim,
-    deviation,
-    one_by_one,
     resample2,
     rescale_weights,
+    standardize,
 )
 
 KERNEL, STRIDE = 8, 4  # of every strided convolution
-
-# The authors' names and ours. A layer's second convolution is number 2 in version 2.0.3 of their
-# code and number 3 in later ones.
-OFFICIAL_NAMES = (
-    (r"encoder\.(\d+)\.0\.(.*)", r"encoder.\1.conv.\2"),
-    (r"encoder\.(\d+)\.[23]\.(.*)", r"encoder.\1.rewrite.\2"),
-    (r"lstm\.(.*)", r"lstm.\1"),
-    (r"decoder\.(\d+)\.0\.(.*)", r"decoder.\1.rewrite.\2"),
-    (r"decoder\.(\d+)\.[23]\.(.*)", r"decoder.\1.conv_tr.\2"),
-)
-NAMES_WITHOUT_REWRITE = ((r"decoder\.(\d+)\.0\.(.*)", r"decoder.\1.conv_tr.\2"), *OFFICIAL_NAMES)
 
 
 class Demucs(SeparationModel):
@@ -58,9 +41,10 @@ class Demucs(SeparationModel):
         context_padding: pad it, as later versions of the authors' code do; False: let each layer
             of the decoder get shorter, as v1 and v2 do.
         skips: add each layer's output in the encoder to its twin's input in the decoder.
-        rescale: the deviation that initial weights are drawn to; 0: leave them (lesson 05).
+        rescale: the standard deviation that initial weights are drawn to; 0: leave them (lesson
+            05).
         resample: run at twice the rate inside.
-        normalize: give each mixture deviation 1 inside.
+        normalize: scale each mixture to mean 0 and standard deviation 1 inside.
 
     Shape: `[B, C, T]` → `[B, S, C, T]`, for any T.
 
@@ -124,7 +108,7 @@ class Demucs(SeparationModel):
         """A v1 of 2.6 M parameters at 22.05 kHz that two CPU cores can train in minutes.
 
         The "tiny-demucs" that comes with the kit was trained for longer and is wider and one layer
-        shallower: `training.shipped.config`.
+        shallower: `experiments.shipping.config`.
         """
         small = {
             "samplerate": 22050, "segment": 10.0, "channels": 16, "depth": 5, "lstm_layers": 1,
@@ -170,92 +154,50 @@ class Demucs(SeparationModel):
     def forward(self, mix: Tensor) -> Tensor:
         self.check_mixture(mix)
         length = mix.shape[-1]
+        x = mix
+        if self.normalize:
+            _, mean, std = standardize(mix.mean(1, keepdim=True), (1, 2))  # of the mono mixture
+            x = (mix - mean) / (1e-5 + std)
         extra = self.valid_length(length) - length
-        level = self.level(mix) if self.normalize else None
-        x = mix if level is None else (mix - level[0]) / (1e-5 + level[1])
-        x = F.pad(x, (extra // 2, extra - extra // 2))
+        x = F.pad(x, (extra // 2, extra - extra // 2))  # [B, C, T], of a valid length from here on
         if self.resample:
-            x = one_by_one(partial(resample2, up=True), x)  # [B, C, 2T]
+            x = resample2(x, up=True)  # [B, C, 2T]
 
-        x = x.transpose(1, 2)  # [B, T, C]
-        saved = []
+        skips = []
         for encode in self.encoder:
-            x = one_by_one(encode, x)  # [B, T / 4^(i+1), 2^i channels]
-            saved.append(x)
+            x = encode(x)  # [B, 2^i channels, T / 4^(i+1)]
+            skips.append(x)
         if self.lstm:
             x = self.lstm(x)  # the same
         for decode in self.decoder:
-            skip = center_trim(saved.pop(), x.shape[1], dim=1)
-            x = one_by_one(decode, x + skip if self.skips else x)  # [B, 4 T, channels / 2]
-        x = x.transpose(1, 2)  # [B, S C, T]
+            skip = center_trim(skips.pop(), x.shape[-1])
+            x = decode(x + skip if self.skips else x)  # [B, half as many channels, 4 T]
 
         if self.resample:
-            x = one_by_one(partial(resample2, up=False), x)  # [B, S C, T]
-        x = x if level is None else x * level[1] + level[0]
+            x = resample2(x, up=False)  # [B, S C, T]
+        if self.normalize:
+            x = x * std + mean
         return center_trim(x, length).unflatten(1, (len(self.sources), self.audio_channels))
-
-    @staticmethod
-    def level(mix: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and deviation of the mono mixture, each `[B, 1, 1]`."""
-        mono = mix.mean(1, keepdim=True)
-        return mono.mean(-1, keepdim=True), deviation(mono, (-1,))
-
-    def translate(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The authors' state dict under our names."""
-        return rename(state, OFFICIAL_NAMES if self.rewrite else NAMES_WITHOUT_REWRITE)
-
-    @classmethod
-    def from_official(cls, state: Mapping[str, Tensor], **kwargs: Any) -> Self:
-        """The authors' weights and settings, of demucs 2.0.3 or of 4.x set to the same network.
-
-        Settings of 4.x (known by `dconv_mode`) must turn off what came later: `dconv_mode=0`,
-        `gelu=False`, `norm_starts` at least `depth`.
-
-        Raises:
-            ValueError: naming a setting or a weight that has no place here.
-        """
-        same = (
-            "sources", "audio_channels", "samplerate", "segment", "channels", "depth", "glu",
-            "lstm_layers", "rewrite", "rescale", "resample", "normalize", "context",
-            "context_padding",
-        )  # fmt: skip
-        takes = {name: name for name in same}
-        fixed: dict[str, Any] = {"kernel_size": KERNEL, "stride": STRIDE, "growth": 2.0}
-        if "dconv_mode" in kwargs:
-            kwargs = {"lstm_layers": 0, "normalize": True, "context": 1, **kwargs}
-            kwargs |= {"context": 2 * kwargs["context"] + 1, "context_padding": True}
-            fixed |= {"dconv_mode": 0, "gelu": False}
-            takes["norm_starts"] = "norm_starts"
-            kwargs.setdefault("gelu", True)
-        elif "segment_length" in kwargs:
-            kwargs["segment"] = kwargs.pop("segment_length") / kwargs.get("samplerate", 44100)
-        idle = (
-            "norm_groups", "dconv_depth", "dconv_comp", "dconv_attn", "dconv_lstm", "dconv_init",
-        )  # fmt: skip
-        settings = take_official(kwargs, takes, fixed, idle)
-        if "dconv_mode" in kwargs and settings.pop("norm_starts", 4) < settings.get("depth", 6):
-            raise ValueError("the authors' group norm is not supported here: norm_starts >= depth")
-        return cls(**settings).load_official(state)
 
 
 class EncoderLayer(nn.Module):
     """Four times fewer frames, then a gated mix of channels (figure 3a).
 
-    Shape: `[B, T, chin]` → `[B, (T - 8) / 4 + 1, chout]`.
+    Shape: `[B, chin, T]` → `[B, chout, (T - 8) / 4 + 1]`.
     """
 
     def __init__(self, model: Demucs, chin: int, chout: int) -> None:
         super().__init__()
         self.glu = model.glu
-        self.conv = FrameConv(chin, chout, KERNEL, STRIDE)
-        self.rewrite = Pointwise(chout, (1 + model.glu) * chout) if model.rewrite else None
+        self.conv = nn.Conv1d(chin, chout, KERNEL, STRIDE)
+        self.rewrite = nn.Conv1d(chout, (1 + model.glu) * chout, 1) if model.rewrite else None
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.conv(x).relu_()  # [B, T/4, chout]
+        x = self.conv(x).relu()  # [B, chout, T/4]
         if self.rewrite is None:
             return x
-        x = self.rewrite(x)  # [B, T/4, 2 chout]
-        return F.glu(x, -1) if self.glu else x.relu_()  # [B, T/4, chout]
+        x = self.rewrite(x)  # [B, 2 chout, T/4]: a value and its gate for each channel
+        return F.glu(x, 1) if self.glu else x.relu()  # [B, chout, T/4]
 
 
 class DecoderLayer(nn.Module):
@@ -263,7 +205,7 @@ class DecoderLayer(nn.Module):
 
     The last layer gives waveforms: nothing may follow its transposed convolution.
 
-    Shape: `[B, T, chin]` → `[B, (T - context) · 4 + 8, chout]`.
+    Shape: `[B, chin, T]` → `[B, chout, (T - context) · 4 + 8]`.
     """
 
     def __init__(self, model: Demucs, chin: int, chout: int, last: bool) -> None:
@@ -272,13 +214,13 @@ class DecoderLayer(nn.Module):
         padding = model.context // 2 if model.context_padding else 0
         wide = (1 + model.glu) * chin
         self.rewrite = (
-            FrameConv(chin, wide, model.context, padding=padding) if model.rewrite else None
+            nn.Conv1d(chin, wide, model.context, padding=padding) if model.rewrite else None
         )
-        self.conv_tr = FrameConvTranspose(chin, chout, KERNEL, STRIDE)
+        self.conv_tr = nn.ConvTranspose1d(chin, chout, KERNEL, STRIDE)
 
     def forward(self, x: Tensor) -> Tensor:
         if self.rewrite is not None:
-            x = self.rewrite(x)  # [B, T - 2, 2 chin]
-            x = F.glu(x, -1) if self.glu else x.relu_()  # [B, T - 2, chin]
-        x = self.conv_tr(x)  # [B, 4T, chout]
-        return x if self.last else x.relu_()
+            x = self.rewrite(x)  # [B, 2 chin, T - 2]
+            x = F.glu(x, 1) if self.glu else x.relu()  # [B, chin, T - 2]
+        x = self.conv_tr(x)  # [B, chout, 4 T]
+        return x if self.last else x.relu()

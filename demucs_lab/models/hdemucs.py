@@ -1,51 +1,40 @@
 """Hybrid Demucs: one U-Net on the waveform, one on the spectrogram, and a bottom that they share.
 
-Défossez, "Hybrid Spectrogram and Waveform Source Separation" (arXiv:2111.03600).
+Défossez, "Hybrid Spectrogram and Waveform Source Separation" (arXiv:2111.03600). Its layers are
+those of `layers`; the LSTM and the attention of its bottom are below (lesson 09).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Sequence
 from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from demucs_lab.models.base import SOURCES, SeparationModel, rename, take_official
-from demucs_lab.models.hybrid import (
-    IN_EMBEDDING,
-    INSIDE_LAYERS,
-    DecoderLayer,
-    EncoderLayer,
+from demucs_lab.models.base import SOURCES, SeparationModel
+from demucs_lab.models.layers import (
+    Blstm,
     FrequencyEmbedding,
-    StridedConv,
-    StridedConvTranspose,
+    HybridDecoderLayer,
+    HybridEncoderLayer,
     from_channels,
+    rescale_weights,
     standardize,
     to_channels,
+    transposed,
 )
-from demucs_lab.models.layers import rescale_weights
 from demucs_lab.spectral import aligned_istft, aligned_stft
 
 DCONV = (4, 1e-4)  # residual branches: four times fewer channels; scaled by this at first
-
-# The authors' settings that the published models share.
-FIXED: dict[str, Any] = {
-    "channels_time": None, "growth": 2, "wiener_iters": 0, "end_iters": 0,
-    "cac": True, "rewrite": True, "hybrid": True, "hybrid_old": False,
-    "multi_freqs": None, "freq_emb": 0.2, "emb_scale": 10,
-    "emb_smooth": True, "kernel_size": 8, "time_stride": 2, "stride": 4, "context": 1,
-    "context_enc": 0, "norm_starts": 4, "norm_groups": 4, "dconv_mode": 1, "dconv_depth": 2,
-    "dconv_comp": 4, "dconv_attn": 4, "dconv_lstm": 4, "dconv_init": 1e-4,
-}  # fmt: skip
-IDLE = ("wiener_residual", "multi_freqs_depth")
 
 
 class HDemucs(SeparationModel):
     """Two U-Nets that meet where the spectrogram has one row left (lesson 09).
 
-    arXiv:2111.03600, whose table 3 has its scores; figures 2 and 3 are the layers of `hybrid`. From
+    arXiv:2111.03600, whose table 3 has its scores; figures 2 and 3 are the layers of `layers`. From
     the fifth layer on, residual branches hold an LSTM and attention.
 
     Args:
@@ -55,7 +44,7 @@ class HDemucs(SeparationModel):
         depth: layers of the frequency branch and the shared bottom.
         n_fft: samples of the spectrogram's window, a multiple of 8 · 4^`layers_apart`; it hops by
             a quarter.
-        rescale: the deviation that initial weights are drawn to; 0: leave them (lesson 05).
+        rescale: standard deviation that initial weights are drawn to; 0: leave them (lesson 05).
 
     Shape: `[B, C, T]` → `[B, S, C, T]`, for any T.
 
@@ -104,27 +93,26 @@ class HDemucs(SeparationModel):
         for i, width in enumerate(widths[:apart]):  # each branch by itself
             chin, chin_t = (widths[i - 1],) * 2 if i else (2 * audio_channels, audio_channels)
             chout, chout_t = (widths[i - 1],) * 2 if i else (2 * outside, outside)
-            self.encoder.append(EncoderLayer(chin, width, "frequency", DCONV))
-            self.tencoder.append(EncoderLayer(chin_t, width, "time", DCONV))
-            self.decoder.insert(0, DecoderLayer(width, chout, "frequency", last=i == 0))
-            self.tdecoder.insert(0, DecoderLayer(width, chout_t, "time", last=i == 0))
+            self.encoder.append(HybridEncoderLayer(chin, width, "frequency", DCONV))
+            self.tencoder.append(HybridEncoderLayer(chin_t, width, "time", DCONV))
+            self.decoder.insert(0, HybridDecoderLayer(width, chout, "frequency", last=i == 0))
+            self.tdecoder.insert(0, HybridDecoderLayer(width, chout_t, "time", last=i == 0))
 
         near, far = widths[apart - 1 : apart + 1]  # where they meet: one row, as many frames
         rows, hop = n_fft // 2 // 4**apart, n_fft // 4 // 4**apart
-        to_one_row = {"kernel": rows, "padding": 0, **inner(apart)}
-        groups = to_one_row["groups"]
-        self.encoder.append(EncoderLayer(near, far, "frequency", DCONV, **to_one_row))
-        self.tencoder.append(StridedConv(near, far, "time", 2 * hop, hop, hop // 2))
-        self.decoder.insert(0, DecoderLayer(far, near, "frequency", last=False, **to_one_row))
-        self.tdecoder.insert(
-            0, StridedConvTranspose(far, near, "time", 2 * hop, hop, hop // 2, groups)
-        )
+        to_one_row: dict[str, Any] = {"kernel": rows, "padding": 0, **inner(apart)}
+        self.encoder.append(HybridEncoderLayer(near, far, "frequency", DCONV, **to_one_row))
+        self.decoder.insert(0, HybridDecoderLayer(far, near, "frequency", False, **to_one_row))
+        self.hop = hop  # what the time branch is still finer by
+        self.tencoder.append(nn.Conv1d(near, far, 2 * hop, hop, hop // 2))
+        meeting = transposed(nn.ConvTranspose1d(far, near, 2 * hop, hop), to_one_row["groups"])
+        self.tdecoder.insert(0, meeting)
 
         for i in range(apart + 1, depth):  # the bottom that they share
-            half = {"kernel": 4, "stride": 2, "padding": 1, **inner(i)}
-            self.encoder.append(EncoderLayer(widths[i - 1], widths[i], "time", DCONV, **half))
+            half: dict[str, Any] = {"kernel": 4, "stride": 2, "padding": 1, **inner(i)}
+            self.encoder.append(HybridEncoderLayer(widths[i - 1], widths[i], "time", DCONV, **half))
             self.decoder.insert(
-                0, DecoderLayer(widths[i], widths[i - 1], "time", last=False, **half)
+                0, HybridDecoderLayer(widths[i], widths[i - 1], "time", last=False, **half)
             )
         if rescale:
             rescale_weights(self, rescale)
@@ -139,58 +127,67 @@ class HDemucs(SeparationModel):
         self.check_mixture(mix)
         S, length = len(self.sources), mix.shape[-1]
         spec = aligned_stft(mix, self.n_fft)  # complex [B, C, n_fft/2, N]
-        x, mean, std = standardize(to_channels(spec))  # [B, n_fft/2, N, 2C]
-        xt, mean_t, std_t = standardize(mix.transpose(1, 2).unsqueeze(1))  # [B, 1, T, C]
+        x, mean, std = standardize(to_channels(spec), (1, 2, 3))  # [B, 2C, n_fft/2, N]
+        xt, mean_t, std_t = standardize(mix, (1, 2))  # [B, C, T]
 
-        saved, saved_t, lengths, lengths_t = [], [], [], []
+        skips, skips_t, lengths_t = [], [], []
         for i in range(self.apart):
-            lengths_t.append(xt.shape[2])
-            x = self.encoder[i](x)  # [B, F/4, N, channels · 2^i]
+            lengths_t.append(xt.shape[-1])
+            x = self.encoder[i](x)  # [B, channels · 2^i, F/4, N]
             x = self.frequency_embedding(x) if i == 0 else x
-            xt = self.tencoder[i](xt)  # [B, 1, T/4, channels · 2^i]
-            saved.append(x)
-            saved_t.append(xt)
-        lengths_t.append(xt.shape[2])
-        x = self.encoder[self.apart](x, self.tencoder[self.apart](xt))  # [B, 1, N, …]
-        saved.append(x)
-        for encode in self.encoder[self.apart + 1 :]:
-            lengths.append(x.shape[2])
-            x = encode(x)  # [B, 1, N/2, …]
-            saved.append(x)
+            xt = self.tencoder[i](xt)  # [B, channels · 2^i, T/4]
+            skips.append(x)
+            skips_t.append(xt)
+        lengths_t.append(xt.shape[-1])
+        x = self.encoder[self.apart](x, self.meet(xt).unsqueeze(2))  # [B, …, 1, N]
+        inside, outside = self.encoder[self.apart + 1 :], self.decoder[: -self.apart]
+        x, shared = shared_bottom(x, inside, outside)  # [B, …, rows, N], [B, …, N]
 
-        x = torch.zeros_like(x)  # the deepest layer's output is its own skip
-        for decode in self.decoder[: -self.apart - 1]:
-            x, _ = decode(x, saved.pop(), lengths.pop())  # [B, 1, N, …]
-        x, shared = self.decoder[-self.apart - 1](x, saved.pop())  # [B, rows, N, …]
-        xt = F.gelu(self.tdecoder[0](shared, lengths_t.pop()))  # [B, 1, T/256, …]
+        xt = self.part(shared, lengths_t.pop())  # [B, …, T/256]
         for decode, decode_t in zip(self.decoder[-self.apart :], self.tdecoder[1:], strict=True):
-            x, _ = decode(x, saved.pop())  # [B, 4F, N, …]
-            xt, _ = decode_t(xt, saved_t.pop(), lengths_t.pop())  # [B, 1, 4T, …]
+            x, _ = decode(x, skips.pop())  # [B, …, 4F, N]
+            xt, _ = decode_t(xt, skips_t.pop(), lengths_t.pop())  # [B, …, 4T]
 
-        spectra = from_channels(torch.addcmul(mean, x, std), S)  # complex [B, S, C, n_fft/2, N]
-        waves = torch.addcmul(mean_t, xt, std_t).squeeze(1).unflatten(-1, (S, -1))  # [B, T, S, C]
-        return aligned_istft(spectra, length) + waves.permute(0, 2, 3, 1)  # [B, S, C, T]
+        spectra = from_channels(x * std + mean, S)  # complex [B, S, C, n_fft/2, N]
+        waves = (xt * std_t + mean_t).unflatten(1, (S, -1))  # [B, S, C, T]
+        return aligned_istft(spectra, length) + waves  # [B, S, C, T]
 
-    def translate(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The authors' state dict under our names."""
-        meeting = (
-            (rf"tencoder\.{self.apart}\.conv\.(.*)", rf"tencoder.{self.apart}.\1"),
-            (r"tdecoder\.0\.conv_tr\.(.*)", r"tdecoder.0.\1"),
-            (r"tdecoder\.0\.norm2\.(.*)", r"tdecoder.0.norm.\1"),
-        )
-        return rename(state, (*meeting, *IN_EMBEDDING, *INSIDE_LAYERS))
+    def meet(self, xt: Tensor) -> Tensor:
+        """The time branch with as many frames as the spectrogram: `[B, …, T/256]` → `[B, …, N]`."""
+        return self.tencoder[-1](F.pad(xt, (0, -xt.shape[-1] % self.hop)))
 
-    @classmethod
-    def from_official(cls, state: Mapping[str, Tensor], **kwargs: Any) -> Self:
-        """The authors' weights and settings (demucs 3 and 4; torchaudio's class has them too).
+    def part(self, shared: Tensor, length: int) -> Tensor:
+        """Back to the frames that the time branch had: `[B, …, N]` → `[B, …, T/256]`."""
+        conv: Any = self.tdecoder[0]
+        edge = self.hop // 2
+        return F.gelu(conv.norm(conv(shared))[..., edge : edge + length])
 
-        Raises:
-            ValueError: naming a setting or a weight that has no place here.
-        """
-        same = ("sources", "audio_channels", "samplerate", "segment", "channels", "depth")
-        takes = {**{name: name for name in same}, "rescale": "rescale", "nfft": "n_fft"}
-        model = cls(**take_official(kwargs, takes, FIXED, IDLE))
-        return model.load_official(state)
+
+def shared_bottom(
+    x: Tensor, encoder: nn.ModuleList, decoder: nn.ModuleList
+) -> tuple[Tensor, Tensor]:
+    """What both branches share, below the layer where they meet.
+
+    Args:
+        x: the sum of both, `[B, far, 1, N]`.
+        encoder: the layers below.
+        decoder: their twins, and the layer in which the branches part.
+
+    Returns:
+        What the frequency branch goes on with, `[B, near, rows, N]`, and the time branch,
+        `[B, far, N]`.
+    """
+    skips, lengths = [x], []
+    x = x.squeeze(2)  # [B, far, N]
+    for encode in encoder:
+        lengths.append(x.shape[-1])
+        x = encode(x)  # [B, 2 far, N/2]
+        skips.append(x)
+    x = torch.zeros_like(x)  # the deepest layer's output is its own skip
+    for decode in decoder[:-1]:
+        x, _ = decode(x, skips.pop(), lengths.pop())  # [B, far, N]
+    x, shared = decoder[-1](x.unsqueeze(2), skips.pop())  # [B, near, rows, N], [B, far, 1, N]
+    return x, shared.squeeze(2)
 
 
 def layers_apart(n_fft: int) -> int:
@@ -207,4 +204,69 @@ def layers_apart(n_fft: int) -> int:
 
 def inner(layer: int) -> dict[str, Any]:
     """What is inside the deeper layers: group norm, LSTM and attention from the fifth on."""
-    return {"context": layer >= 4, "groups": 4 if layer >= 4 else 0}
+    deep = layer >= 4
+    return {"context": lstm_and_attention if deep else None, "groups": 4 if deep else 0}
+
+
+def lstm_and_attention(hidden: int) -> tuple[nn.Module, nn.Module]:
+    """What the residual branches of the deepest layers hold besides (section 3.3)."""
+    return WindowedBlstm(hidden), LocalAttention(hidden)
+
+
+class WindowedBlstm(Blstm):
+    """A residual LSTM over windows of 200 frames; they overlap by half, their middles are kept."""
+
+    WINDOW = 200
+
+    def forward(self, x: Tensor) -> Tensor:
+        width, hop, edge = self.WINDOW, self.WINDOW // 2, self.WINDOW // 4
+        length = x.shape[-1]
+        if length <= width:
+            return x + super().forward(x)
+        count = math.ceil(length / hop)
+        filled = F.pad(x, (0, (count - 1) * hop + width - length))
+        windows = filled.unfold(2, width, hop).transpose(1, 2)  # [R, windows, C, 200]
+        y = super().forward(windows.flatten(0, 1)).unflatten(0, (-1, count))
+        middles = y[..., edge:-edge].transpose(1, 2).flatten(2)  # [R, C, windows · 100]
+        y = torch.cat([y[:, 0, :, :edge], middles, y[:, -1, :, -edge:]], -1)  # [R, C, ≥ T]
+        return x + y[..., :length]
+
+
+class LocalAttention(nn.Module):
+    """Attention that decays with distance, at a rate that each frame chooses (section 3.3).
+
+    The score of frame s for frame t is q_t · k_s / √d − δ_t |t − s|. The rate δ_t is a sum of four
+    fixed slopes (1, 2, 3, 4) / √4, each counted between 0 and ½ as the frame wishes.
+
+    Shape: `[R, C, T]` → the same.
+    """
+
+    HEADS, DECAYS = 4, 4
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.query = nn.Conv1d(channels, channels, 1)
+        self.key = nn.Conv1d(channels, channels, 1)
+        self.content = nn.Conv1d(channels, channels, 1)
+        self.query_decay = nn.Conv1d(channels, self.HEADS * self.DECAYS, 1)
+        self.proj = nn.Conv1d(channels, channels, 1)
+        with torch.no_grad():  # hardly any decay at first: the window is wide
+            self.query_decay.weight *= 0.01
+            nn.init.constant_(self.query_decay.bias, -2)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        query, key, content = (
+            layer(x).unflatten(1, (self.HEADS, -1))  # [R, heads, C / heads, T]
+            for layer in (self.query, self.key, self.content)
+        )
+        scores = query.transpose(2, 3) @ key / query.shape[2] ** 0.5  # [R, heads, T, T]
+        counts = torch.sigmoid(self.query_decay(x)) / 2
+        counts = counts.unflatten(1, (self.HEADS, self.DECAYS))  # [R, heads, decays, T]
+        slopes = torch.arange(1, self.DECAYS + 1, device=x.device, dtype=x.dtype)
+        decay = slopes / self.DECAYS**0.5 @ counts  # [R, heads, T]
+        frames = torch.arange(x.shape[-1], device=x.device, dtype=x.dtype)
+        distance = (frames[:, None] - frames).abs()
+        scores = scores - decay[..., None] * distance
+        itself = torch.eye(len(frames), dtype=torch.bool, device=x.device)
+        weights = scores.masked_fill(itself, -100).softmax(-1)  # [R, heads, T queries, T keys]
+        return x + self.proj((content @ weights.transpose(2, 3)).flatten(1, 2))

@@ -1,31 +1,27 @@
 """Hybrid Transformer Demucs: two U-Nets, on waveform and spectrogram, and a transformer between.
 
-Rouard, Massa & Défossez, "Hybrid Transformers for Music Source Separation" (arXiv:2211.08553).
+Rouard, Massa & Défossez, "Hybrid Transformers for Music Source Separation" (arXiv:2211.08553),
+figure 1. Its layers are in `layers`, its transformer in `transformer` (lessons 09 and 10).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Self
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from demucs_lab.models.base import SOURCES, SeparationModel, rename, take_official
-from demucs_lab.models.convolution import Pointwise
-from demucs_lab.models.hybrid import (
-    IN_EMBEDDING,
-    INSIDE_LAYERS,
-    DecoderLayer,
-    EncoderLayer,
+from demucs_lab.models.base import SOURCES, SeparationModel
+from demucs_lab.models.layers import (
     FrequencyEmbedding,
+    HybridDecoderLayer,
+    HybridEncoderLayer,
     from_channels,
+    rescale_weights,
     standardize,
     to_channels,
 )
-from demucs_lab.models.layers import rescale_weights
-from demucs_lab.models.transformer import OFFICIAL_NAMES as IN_TRANSFORMER
 from demucs_lab.models.transformer import CrossTransformer
 from demucs_lab.spectral import aligned_istft, aligned_stft
 
@@ -53,7 +49,7 @@ class HTDemucs(SeparationModel):
         cross_attention: False lets every layer attend to its own branch only.
         dconv_decoder: residual branches in the decoder too, as in the published weights.
         pad_to_segment: when not training, lengthen a shorter mixture to one segment by silence.
-        rescale: the deviation that initial weights are drawn to; 0: leave them (lesson 05).
+        rescale: standard deviation that initial weights are drawn to; 0: leave them (lesson 05).
 
     Shape: `[B, C, T]` → `[B, S, C, T]`, for any T.
 
@@ -87,11 +83,8 @@ class HTDemucs(SeparationModel):
         self.channels, self.depth, self.n_fft = channels, depth, n_fft
         self.bottom_channels, self.t_layers, self.t_heads = bottom_channels, t_layers, t_heads
         self.t_dropout, self.cross_attention = t_dropout, cross_attention
-        self.dconv_decoder, self.pad_to_segment, self.rescale = (
-            dconv_decoder,
-            pad_to_segment,
-            rescale,
-        )
+        self.dconv_decoder, self.pad_to_segment = dconv_decoder, pad_to_segment
+        self.rescale = rescale
         if depth < 1 or channels < DCONV[0]:
             raise ValueError(
                 f"expected at least 1 layer and {DCONV[0]} channels (a residual branch keeps one "
@@ -131,56 +124,34 @@ class HTDemucs(SeparationModel):
         if self.pad_to_segment and not self.training:
             mix = F.pad(mix, (0, max(0, self.segment_samples - length)))
         spec = aligned_stft(mix, self.n_fft)  # complex [B, C, n_fft/2, N]
-        x, mean, std = standardize(to_channels(spec))  # [B, n_fft/2, N, 2C]
-        xt, mean_t, std_t = standardize(mix.transpose(1, 2).unsqueeze(1))  # [B, 1, T, C]
+        x, mean, std = standardize(to_channels(spec), (1, 2, 3))  # [B, 2C, n_fft/2, N]
+        xt, mean_t, std_t = standardize(mix, (1, 2))  # [B, C, T]
 
-        x, xt, skips = self.encoder(x, xt)  # [B, 8, N, 384], [B, 1, T/256, 384]
+        x, xt, skips = self.encoder(x, xt)  # [B, 384, 8, N], [B, 384, T/256]
         if self.bottom:
             x, xt = self.bottom(x, xt)  # the same
-        x, xt = self.decoder(x, xt, skips, mix.shape[-1])  # [B, n_fft/2, N, 2SC], [B, 1, T, SC]
+        x, xt = self.decoder(x, xt, skips, mix.shape[-1])  # [B, 2SC, n_fft/2, N], [B, SC, T]
 
-        spectra = from_channels(torch.addcmul(mean, x, std), S)  # complex [B, S, C, n_fft/2, N]
-        waves = torch.addcmul(mean_t, xt, std_t).squeeze(1).unflatten(-1, (S, -1))  # [B, T, S, C]
-        sum_of_both = aligned_istft(spectra, mix.shape[-1]) + waves.permute(0, 2, 3, 1)
-        return sum_of_both[..., :length]  # [B, S, C, T]
-
-    def translate(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The authors' state dict under our names."""
-        state = rename(state, (*BETWEEN, *IN_TRANSFORMER, *IN_EMBEDDING, *INSIDE_LAYERS))
-        return rename(state, BRANCHES)
-
-    @classmethod
-    def from_official(cls, state: Mapping[str, Tensor], **kwargs: Any) -> Self:
-        """The authors' weights and settings (demucs 4).
-
-        Raises:
-            ValueError: naming a setting or a weight that has no place here.
-        """
-        kwargs = {**OFFICIAL_DEFAULTS, **kwargs}
-        if kwargs["dconv_mode"] not in (1, 3):
-            raise ValueError(
-                f"dconv_mode={kwargs['dconv_mode']!r} is not supported here, only 1 and 3"
-            )
-        kwargs["dconv_mode"] = kwargs["dconv_mode"] == 3
-        model = cls(**take_official(kwargs, TAKES, FIXED, IDLE))
-        return model.load_official(state)
+        spectra = from_channels(x * std + mean, S)  # complex [B, S, C, n_fft/2, N]
+        waves = (xt * std_t + mean_t).unflatten(1, (S, -1))  # [B, S, C, T]
+        return (aligned_istft(spectra, mix.shape[-1]) + waves)[..., :length]  # [B, S, C, T]
 
 
 class Encoder(nn.Module):
-    """Both branches, four times fewer rows or samples in each layer.
+    """Both branches down, with as many rows (frequency) or samples (time) divided by four a layer.
 
-    Shape: `[B, n_fft/2, N, 2C]` and `[B, 1, T, C]` → `[B, 8, N, 384]` and `[B, 1, T/256, 384]`
-    with the published widths, and the outputs of all layers.
+    Shape: `[B, 2C, n_fft/2, N]` and `[B, C, T]` → `[B, 384, 8, N]` and `[B, 384, T/256]` with the
+        published widths, and the outputs of all layers.
     """
 
     def __init__(self, audio_channels: int, widths: list[int], n_fft: int) -> None:
         super().__init__()
         self.frequency = nn.ModuleList(
-            EncoderLayer(chin, chout, "frequency", DCONV)
+            HybridEncoderLayer(chin, chout, "frequency", DCONV)
             for chin, chout in zip([2 * audio_channels, *widths], widths, strict=False)
         )
         self.time = nn.ModuleList(
-            EncoderLayer(chin, chout, "time", DCONV)
+            HybridEncoderLayer(chin, chout, "time", DCONV)
             for chin, chout in zip([audio_channels, *widths], widths, strict=False)
         )
         self.embedding = FrequencyEmbedding(n_fft // 2 // 4, widths[0])
@@ -188,7 +159,7 @@ class Encoder(nn.Module):
     def forward(self, x: Tensor, xt: Tensor) -> tuple[Tensor, Tensor, Skips]:
         skips = []
         for i, (encode, encode_t) in enumerate(zip(self.frequency, self.time, strict=True)):
-            x, xt = encode(x), encode_t(xt)  # [B, F/4, N, 2^i channels], [B, 1, T/4, …]
+            x, xt = encode(x), encode_t(xt)  # [B, 2^i channels, F/4, N], [B, 2^i channels, T/4]
             if i == 0:
                 x = self.embedding(x)
             skips.append((x, xt))
@@ -198,40 +169,46 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """Both branches back up; each layer starts by adding its twin's output in the encoder.
 
-    Shape: `[B, 8, N, 384]` and `[B, 1, T/256, 384]` → `[B, n_fft/2, N, 2SC]` and `[B, 1, T, SC]`.
+    Shape: `[B, 384, 8, N]` and `[B, 384, T/256]` → `[B, 2SC, n_fft/2, N]` and `[B, SC, T]`.
     """
 
     def __init__(self, outside: int, widths: list[int], dconv: tuple[int, float] | None) -> None:
         super().__init__()
         down = widths[::-1]
         self.frequency = nn.ModuleList(
-            DecoderLayer(chin, chout, "frequency", chin == widths[0], dconv)
+            HybridDecoderLayer(chin, chout, "frequency", chin == widths[0], dconv)
             for chin, chout in zip(down, [*down[1:], 2 * outside], strict=True)
         )
         self.time = nn.ModuleList(
-            DecoderLayer(chin, chout, "time", chin == widths[0], dconv)
+            HybridDecoderLayer(chin, chout, "time", chin == widths[0], dconv)
             for chin, chout in zip(down, [*down[1:], outside], strict=True)
         )
 
     def forward(self, x: Tensor, xt: Tensor, skips: Skips, length: int) -> tuple[Tensor, Tensor]:
-        lengths = [skip_t.shape[2] for _, skip_t in skips[:-1]]
+        lengths = [skip_t.shape[-1] for _, skip_t in skips[:-1]]
         for decode, decode_t, (skip, skip_t), samples in zip(
             self.frequency, self.time, skips[::-1], [*lengths[::-1], length], strict=True
         ):
-            x, _ = decode(x, skip)  # [B, 4F, N, …]
-            xt, _ = decode_t(xt, skip_t, samples)  # [B, 1, 4T, …]
+            x, _ = decode(x, skip)  # [B, …, 4F, N]
+            xt, _ = decode_t(xt, skip_t, samples)  # [B, …, 4T]
         return x, xt
 
 
 class Bottom(nn.Module):
-    """The transformer, and 1×1 convolutions into and out of its width."""
+    """The transformer, and 1×1 convolutions into and out of its width.
+
+    A token is one place of the deepest layer: a band of frequencies at a frame, or a frame of the
+    waveform. The transformer takes tokens in rows, channels last.
+
+    Shape: `[B, 384, 8, N]` and `[B, 384, T/256]` → the same.
+    """
 
     def __init__(self, model: HTDemucs, width: int) -> None:
         super().__init__()
         dim = model.bottom_channels or width
 
         def between(chin: int, chout: int) -> nn.Module:
-            return Pointwise(chin, chout) if model.bottom_channels else nn.Identity()
+            return nn.Conv1d(chin, chout, 1) if model.bottom_channels else nn.Identity()
 
         self.widen, self.widen_t = between(width, dim), between(width, dim)
         self.transformer = CrossTransformer(
@@ -240,46 +217,9 @@ class Bottom(nn.Module):
         self.narrow, self.narrow_t = between(dim, width), between(dim, width)
 
     def forward(self, x: Tensor, xt: Tensor) -> tuple[Tensor, Tensor]:
-        x, xt = self.widen(x), self.widen_t(xt.squeeze(1))  # [B, 8, N, 512], [B, T/256, 512]
-        x, xt = self.transformer(x, xt)  # the same
-        return self.narrow(x), self.narrow_t(xt).unsqueeze(1)  # [B, 8, N, 384], [B, 1, T/256, 384]
-
-
-# The authors' names of settings and ours, and the settings that the published models share.
-TAKES = {
-    **{name: name for name in (
-        "sources", "audio_channels", "samplerate", "segment", "channels", "depth",
-        "bottom_channels", "t_layers", "t_heads", "t_dropout", "rescale",
-    )},
-    "nfft": "n_fft", "dconv_mode": "dconv_decoder", "use_train_segment": "pad_to_segment",
-}  # fmt: skip
-OFFICIAL_DEFAULTS = {"segment": 10, "bottom_channels": 0, "dconv_mode": 1}
-FIXED: dict[str, Any] = {
-    "channels_time": None, "growth": 2, "wiener_iters": 0, "end_iters": 0, "cac": True,
-    "rewrite": True, "multi_freqs": None, "freq_emb": 0.2, "emb_scale": 10, "emb_smooth": True,
-    "kernel_size": 8, "time_stride": 2, "stride": 4, "context": 1, "context_enc": 0,
-    "norm_starts": 4, "norm_groups": 4, "dconv_depth": 2, "dconv_comp": 8, "dconv_init": 1e-3,
-    "t_emb": "sin", "t_hidden_scale": 4.0, "t_norm_in": True, "t_norm_in_group": False,
-    "t_group_norm": False, "t_norm_first": True, "t_norm_out": True, "t_max_period": 10000.0,
-    "t_layer_scale": True, "t_gelu": True, "t_weight_pos_embed": 1.0, "t_sin_random_shift": 0,
-    "t_sparse_self_attn": False, "t_sparse_cross_attn": False, "t_cross_first": False,
-}  # fmt: skip
-IDLE = (
-    "wiener_residual", "multi_freqs_depth", "t_max_positions", "t_weight_decay", "t_lr",
-    "t_cape_mean_normalize", "t_cape_augment", "t_cape_glob_loc_scale", "t_mask_type",
-    "t_mask_random_seed", "t_sparse_attn_window", "t_global_window", "t_sparsity",
-    "t_auto_sparsity",
-)  # fmt: skip
-
-# Their names of weights and ours: around the transformer, and which branch has which.
-BETWEEN = (
-    (r"channel_upsampler(_t)?\.(.*)", r"bottom.widen\1.\2"),
-    (r"channel_downsampler(_t)?\.(.*)", r"bottom.narrow\1.\2"),
-)
-BRANCHES = (
-    (r"t(en|de)coder\.(.*)", r"\1coder.time.\2"),
-    (r"(en|de)coder\.(.*)", r"\1coder.frequency.\2"),
-    (r"frequency_embedding\.(.*)", r"encoder.embedding.\1"),
-    (r"(transformer\..*)", r"bottom.\1"),
-    (r"(bottom\..*)", r"\1"),
-)
+        grid = x.shape[2:]
+        x = self.widen(x.flatten(2)).unflatten(2, grid)  # [B, 512, 8, N]
+        xt = self.widen_t(xt)  # [B, 512, T/256]
+        tokens, tokens_t = self.transformer(x.movedim(1, -1), xt.transpose(1, 2))
+        x = self.narrow(tokens.flatten(1, 2).transpose(1, 2)).unflatten(2, grid)  # [B, 384, 8, N]
+        return x, self.narrow_t(tokens_t.transpose(1, 2))  # and [B, 384, T/256]

@@ -68,12 +68,13 @@ class Saved:
             model = {cls.__name__: cls for cls in classes}[self.model](**self.config)
         except (KeyError, TypeError, ValueError) as error:
             raise _unknown(self.path, error) from error
-        if wrong := _differences(model.state_dict(), self.weights):
+        own = model.state_dict()
+        if wrong := _differences(own, self.weights):
             raise ValueError(
                 f"the weights in {self.path} do not fit the model that it describes: {wrong[0]}"
                 + f" and {len(wrong) - 1} more" * (len(wrong) > 1)
             )
-        model.load_state_dict(self.weights)
+        model.load_state_dict({k: w.reshape(own[k].shape) for k, w in self.weights.items()})
         return model.eval()
 
 
@@ -122,6 +123,16 @@ def _differences(own: dict[str, Tensor], found: dict[str, Tensor]) -> list[str]:
     reshaped = [
         f"{name} is {list(found[name].shape)} instead of {list(own[name].shape)}"
         for name in sorted(own.keys() & found.keys())
-        if own[name].shape != found[name].shape
+        if not fits(found[name].shape, own[name].shape)
     ]
     return missing + unknown + reshaped
+
+
+def fits(found: torch.Size, own: torch.Size) -> bool:
+    """Whether one weight may have both shapes, which differ in axes of length one or flattened ones.
+
+    A 1×1 convolution is stored as `[C, B]`, `[C, B, 1]` or `[C, B, 1, 1]`, and filters of several
+    channels as `[N, C, L]` or `[N, C · L]`.
+    """
+    rows = [next((n for n in shape if n != 1), 1) for shape in (found, own)]
+    return found.numel() == own.numel() and rows[0] == rows[1]

@@ -13,8 +13,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from demucs_lab.models.layers import OverallNorm
-
 
 class CrossTransformer(nn.Module):
     """Alternating layers: attend to oneself, attend to the other branch, ….
@@ -51,7 +49,10 @@ class CrossTransformer(nn.Module):
 
 
 class TransformerLayer(nn.Module):
-    """Attention, then two dense layers on each token; each adds to what it was given.
+    """Attention, then two linear layers on each token; each adds to what it was given.
+
+    What is added is scaled channel by channel (layer scale): by 1e-4 at first, so that a fresh
+    layer changes nothing but the norm, and then by what is learned.
 
     Shape: tokens `[B, N, dim]` and the other branch's `[B, M, dim]` → `[B, N, dim]`.
     """
@@ -65,17 +66,16 @@ class TransformerLayer(nn.Module):
         self.norm_dense = nn.LayerNorm(dim)
         self.dense1, self.dense2 = nn.Linear(dim, 4 * dim), nn.Linear(4 * dim, dim)
         self.scale_dense = nn.Parameter(torch.full((dim,), 1e-4))
-        self.norm_out = OverallNorm(dim)
+        self.norm_out = nn.GroupNorm(1, dim)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, other: Tensor) -> Tensor:
         query = self.norm_attention(x)
         keys = query if self.norm_other is None else self.norm_other(other)
-        heard = self.dropout(self.attention(query, keys))
-        x = torch.addcmul(x, self.scale_attention, heard)
+        x = x + self.scale_attention * self.dropout(self.attention(query, keys))  # [B, N, dim]
         hidden = self.dropout(F.gelu(self.dense1(self.norm_dense(x))))  # [B, N, 4 dim]
-        x = torch.addcmul(x, self.scale_dense, self.dropout(self.dense2(hidden)))
-        return self.norm_out(x)  # [B, N, dim]
+        x = x + self.scale_dense * self.dropout(self.dense2(hidden))  # [B, N, dim]
+        return self.norm_out(x.transpose(1, 2)).transpose(1, 2)  # one mean for all tokens
 
 
 class Attention(nn.Module):
@@ -92,7 +92,7 @@ class Attention(nn.Module):
         if dim % heads:
             raise ValueError(f"{heads} heads do not divide {dim} channels")
         self.heads, self.dropout = heads, dropout
-        self.qkv = nn.Linear(dim, 3 * dim)
+        self.qkv = nn.Linear(dim, 3 * dim)  # three matrices, one below the other
         self.out = nn.Linear(dim, dim)
         nn.init.xavier_uniform_(self.qkv.weight)
         nn.init.zeros_(self.qkv.bias)
@@ -100,17 +100,11 @@ class Attention(nn.Module):
         self.watch: Callable[[Tensor], None] | None = None
 
     def forward(self, queries: Tensor, keys: Tensor) -> Tensor:
-        if queries is keys:
-            projected = self.qkv(queries).chunk(3, -1)  # [B, N, dim] three times
-        else:
-            dim = queries.shape[-1]
-            weight, bias = (
-                self.qkv.weight.split([dim, 2 * dim]),
-                self.qkv.bias.split([dim, 2 * dim]),
-            )
-            key_value = F.linear(keys, weight[1], bias[1])  # [B, M, 2 dim]
-            projected = F.linear(queries, weight[0], bias[0]), *key_value.chunk(2, -1)
-        q, k, v = (p.unflatten(-1, (self.heads, -1)).transpose(1, 2) for p in projected)
+        dim = queries.shape[-1]
+        weight, bias = self.qkv.weight, self.qkv.bias
+        q = F.linear(queries, weight[:dim], bias[:dim])  # [B, N, dim]
+        k, v = F.linear(keys, weight[dim:], bias[dim:]).chunk(2, -1)  # [B, M, dim] twice
+        q, k, v = (p.unflatten(-1, (self.heads, -1)).transpose(1, 2) for p in (q, k, v))
         p = self.dropout if self.training else 0.0
         if self.watch is None:
             y = F.scaled_dot_product_attention(q, k, v, dropout_p=p)  # [B, heads, N, d]
@@ -176,23 +170,3 @@ def positions_2d(rows: int, frames: int, like: Tensor) -> Tensor:
 def _count(n: int, like: Tensor) -> Tensor:
     exact = torch.promote_types(like.dtype, torch.float32)
     return torch.arange(n, device=like.device, dtype=exact)
-
-
-# The authors' names and ours. Even layers are self-attention, odd ones cross-attention, which has
-# one norm more (`norm2`).
-LAYER = r"crosstransformer\.layers(_t)?\."
-SELF, CROSS = LAYER + r"(\d*[02468])\.", LAYER + r"(\d*[13579])\."
-QKV = LAYER + r"(\d+)\.(?:self|cross)_attn\."
-OFFICIAL_NAMES = (
-    (r"crosstransformer\.norm_in(_t)?\.(.*)", r"transformer.norm\1.\2"),
-    (LAYER + r"(\d+)\.norm1\.(.*)", r"transformer.layers\1.\2.norm_attention.\3"),
-    (CROSS + r"norm2\.(.*)", r"transformer.layers\1.\2.norm_other.\3"),
-    (CROSS + r"norm3\.(.*)", r"transformer.layers\1.\2.norm_dense.\3"),
-    (SELF + r"norm2\.(.*)", r"transformer.layers\1.\2.norm_dense.\3"),
-    (LAYER + r"(\d+)\.norm_out\.(.*)", r"transformer.layers\1.\2.norm_out.\3"),
-    (LAYER + r"(\d+)\.linear([12])\.(.*)", r"transformer.layers\1.\2.dense\3.\4"),
-    (LAYER + r"(\d+)\.gamma_1\.scale", r"transformer.layers\1.\2.scale_attention"),
-    (LAYER + r"(\d+)\.gamma_2\.scale", r"transformer.layers\1.\2.scale_dense"),
-    (QKV + r"in_proj_(.*)", r"transformer.layers\1.\2.attention.qkv.\3"),
-    (QKV + r"out_proj\.(.*)", r"transformer.layers\1.\2.attention.out.\3"),
-)
