@@ -14,7 +14,8 @@ from demucs_lab.experiments.running import results
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+
+    from demucs_lab.plots import Drawing
 
 Results = Mapping[str, Any]
 _OURS, _THEIRS = "#0072B2", "#D55E00"
@@ -74,7 +75,7 @@ def published_lines(found: Results) -> list[str]:
     return lines
 
 
-def figure(name_or_results: str | Results) -> Figure:
+def figure(name_or_results: str | Results) -> Drawing:
     """Differences to the reference with their intervals, beside the published ones.
 
     For "rescale" also the scale of each layer and the loss, and the time where nothing is trained
@@ -97,7 +98,11 @@ def figure(name_or_results: str | Results) -> Figure:
     picture, axes = new_figure(1, len(panels), height=height)
     for axis, draw in zip(axes[0], panels, strict=True):
         draw(axis, found)
-    return finish(picture, _reading(found, drawn))
+    caption = (
+        "One row for each comparison: small dots are single runs, the large dot is their mean, the "
+        "line its 95 % interval; a diamond is a published difference."
+    )
+    return finish(picture, caption, _reading(found, drawn))
 
 
 def _draw_differences(axis: Axes, found: Results) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -13,11 +12,8 @@ from demucs_lab.training.record import in_notebook
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from matplotlib.figure import Figure
-
 _BAR = "{desc} {percentage:3.0f}%|{bar}| {elapsed} elapsed, {remaining} left{postfix}"
 _REDRAW_SECONDS = 3.0
-_SMOOTH = 20  # steps
 
 
 class Display:
@@ -78,57 +74,16 @@ class Display:
             self.writer.close()
 
     def _draw(self, history: Sequence[Mapping[str, Any]]) -> None:
-        from IPython.display import Image, display
+        from IPython.display import display
 
-        figure, reading = draw(history)
-        pixels = io.BytesIO()  # a picture: the kernel may not know yet how to show a figure
-        figure.savefig(pixels, format="png", dpi=100)
-        picture = Image(pixels.getvalue(), metadata={"alt": reading})
+        from demucs_lab.plots import learning
+
+        drawing = learning(history)
         if self._handle is None:
-            self._handle = display(picture, display_id=True)
+            self._handle = display(drawing, display_id=True)
         elif self._handle:
-            self._handle.update(picture)
+            self._handle.update(drawing)
         self._drawn = time.monotonic()
-
-
-def draw(history: Sequence[Mapping[str, Any]]) -> tuple[Figure, str]:
-    """Loss by step beside SDR by step, and one sentence that says what is seen."""
-    import matplotlib.pyplot as plt
-
-    from demucs_lab.plots import SOURCE_COLORS, new_figure
-
-    figure, panels = new_figure(1, 2)
-    left, right = panels[0]
-    losses = [(line["step"], line["loss"]) for line in history if "loss" in line]
-    reading = "no step has been done yet."
-    if losses:
-        steps, values = zip(*losses, strict=True)
-        left.plot(steps, values, color="#999999", linewidth=0.8, alpha=0.6)
-        smooth = [
-            sum(values[max(0, i - _SMOOTH + 1) : i + 1]) / min(i + 1, _SMOOTH)
-            for i in range(len(values))
-        ]
-        left.plot(steps, smooth, color="#0072B2", label=f"mean of {_SMOOTH}")
-        left.legend()
-        reading = f"the loss went from {smooth[0]:.3f} to {smooth[-1]:.3f} in {steps[-1]} steps"
-    left.set(xlabel="step", ylabel="loss")
-    scores = [line for line in history if "sdr" in line]
-    for name in scores[0]["sdr"] if scores else ():
-        right.plot(
-            [line["step"] for line in scores],
-            [line["sdr"][name] for line in scores],
-            marker="o", markersize=3, label=name, color=SOURCE_COLORS.get(name),
-        )  # fmt: skip
-    if scores:
-        right.axhline(0, color="gray", linewidth=0.8, linestyle=":", label="silence")
-        right.legend()
-        last = ", ".join(f"{name} {value:.1f}" for name, value in scores[-1]["sdr"].items())
-        reading += f"; held-out songs now score {last} dB."
-    right.set(xlabel="step", ylabel="SDR of held-out songs, dB")
-    for axes in (left, right):
-        axes.locator_params(axis="x", integer=True)
-    plt.close(figure)
-    return figure, reading
 
 
 def need_tensorboard() -> Any:

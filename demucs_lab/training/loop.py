@@ -17,14 +17,13 @@ import torch
 from torch import nn
 
 from demucs_lab.training import checkpoint, data
-from demucs_lab.training.live import Display, draw, need_tensorboard
+from demucs_lab.training.live import Display, need_tensorboard
 from demucs_lab.training.presets import Config, preset
 from demucs_lab.training.record import RunFolder, Scores, best_scores
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from demucs_lab.datasets import Track
+    from demucs_lab.plots import Drawing
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -47,11 +46,11 @@ class Result:
     stopped: str
     steps: int
 
-    def plot(self) -> Figure:
-        """Loss and held-out SDR over the steps, with a sentence that says what it shows."""
-        from demucs_lab.plots import finish
+    def plot(self) -> Drawing:
+        """Loss and held-out SDR over the steps."""
+        from demucs_lab.plots import learning
 
-        return finish(*draw(self.history))
+        return learning(self.history)
 
     def __repr__(self) -> str:
         why = {

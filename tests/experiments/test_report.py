@@ -29,7 +29,7 @@ def test_with_one_seed_intervals_are_over_songs(micro, small):
     assert "over 2 songs; 2 held-out songs" in text
 
 
-def test_the_figure_says_what_it_shows(found, capsys):
+def test_the_figure_says_what_it_shows(found):
     figure = report.figure(found)
     axis = figure.axes[0]
     points = [line.get_xdata()[0] for line in axis.lines if line.get_marker() in ("o", "D")]
@@ -38,17 +38,17 @@ def test_the_figure_says_what_it_shows(found, capsys):
         -0.36,
         -0.39,
     ]
-    reading = capsys.readouterr().out
-    assert "bigger step against base" in reading
-    assert "Published: Demucs, 64 channels, ReLU for GLU" in reading
+    assert "bigger step against base" in figure.numbers
+    assert "Published: Demucs, 64 channels, ReLU for GLU" in figure.numbers
 
 
-def test_the_figure_of_shifts_has_the_time(small, capsys):
+def test_the_figure_of_shifts_has_the_time(small):
     model = models.build("demucs-v1", channels=4, depth=2, samplerate=8000, segment=1.0).eval()
     found = running.run("shifts", seeds=1, model=model, **small)
-    bars = report.figure(found).axes[1].patches
+    figure = report.figure(found)
+    bars = figure.axes[1].patches
     assert bars[-1].get_height() > 2 * bars[0].get_height()
-    assert "+0.23 dB" in capsys.readouterr().out
+    assert "+0.23 dB" in figure.numbers
 
 
 def test_kinds_of_models_are_shown_with_what_a_step_takes(found):
