@@ -2,23 +2,19 @@
 
 A mask multiplies every time-frequency cell of the mixture by one number per source. Here the
 numbers come from the true sources, so each result is a ceiling for any model of the same kind:
-real masks between 0 and 1 keep the mixture's phase, and this module measures what that costs.
+real masks between 0 and 1 keep the mixture's phase. `demucs_lab.evaluation.ceiling` measures what
+that costs.
 
 Spectrograms of sources are complex `[S, C, F, N]`, those of the mixture `[C, F, N]`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from demucs_lab.audio import SOURCES
-from demucs_lab.common.tables import text_table
-from demucs_lab.metrics import nsdr
 from demucs_lab.spectral import istft, stft
 
 
@@ -190,99 +186,30 @@ def oracle(
     Raises:
         ValueError: if the method is unknown or `sources` is not `[S, C, T]`.
     """
-    separate = _oracle_of(method)
     if sources.dim() != 3:
         raise ValueError(
             f"expected sources of shape [sources, channels, time], got {list(sources.shape)}"
         )
-    return istft(separate(stft(sources, n_fft, hop)), sources.shape[-1], n_fft, hop)
+    estimates = oracle_estimates(stft(sources, n_fft, hop), method)
+    return istft(estimates, sources.shape[-1], n_fft, hop)
 
 
-@dataclass(frozen=True)
-class Ceiling:
-    """What each oracle reaches: one row per method, window and hop.
-
-    `rows[i]` holds "method", "n_fft", "hop" (samples) and, per source, the SDR in dB, averaged
-    over the songs in which it plays; "mean" is the mean over sources.
-    """
-
-    rows: tuple[dict[str, Any], ...]
-    samplerate: int
-    songs: int
-
-    def __str__(self) -> str:
-        names = [*SOURCES, "mean"]
-        body = [
-            [row["method"], row["n_fft"], row["hop"], *(row[name] for name in names)]
-            for row in self.rows
-        ]
-        title = f"SDR in dB, mean over {self.songs} song{'s' if self.songs > 1 else ''}"
-        return f"{title}\n" + text_table(["method", "n_fft", "hop", *names], body)
-
-    def select(self, **wanted: Any) -> list[dict[str, Any]]:
-        """The rows that match, as in `select(method="irm1", n_fft=4096)`."""
-        return [row for row in self.rows if all(row[k] == v for k, v in wanted.items())]
-
-    def figure(self) -> Any:
-        """The same as a figure; see `plots.ceiling`."""
-        from demucs_lab import plots
-
-        return plots.ceiling(self)
-
-
-def ceiling(
-    tracks: Iterable[Any],
-    methods: Sequence[str] = ("mixture", "ibm", "irm1", "irm2", "mwf", "magnitude", "irm1_phase"),
-    n_ffts: Sequence[int] = (1024, 2048, 4096, 8192),
-    hop_divisors: Sequence[int] = (4,),
-) -> Ceiling:
-    """The ceiling that every oracle sets, over windows and hops (lesson 02).
+def oracle_estimates(sources: Tensor, method: str) -> Tensor:
+    """The step of `oracle` between its two transforms (lesson 02).
 
     Args:
-        tracks: one or more `Track`s (or objects with `.stems` `[S, C, T]` and `.samplerate`).
-        methods: keys of `METHODS`.
-        n_ffts: window lengths in samples.
-        hop_divisors: each hop is `n_fft // divisor`; 2 is the largest hop that loses nothing.
+        sources: complex spectrograms `[S, C, F, N]`.
+        method: a key of `METHODS`.
 
     Returns:
-        A table (print it) with a figure (`.figure()`).
+        Estimated spectrograms `[S, C, F, N]`.
 
     Raises:
-        ValueError: if there is no track, rates differ, or a method is unknown.
+        ValueError: if the method is unknown.
     """
-    tracks = [tracks] if hasattr(tracks, "stems") else list(tracks)
-    if not tracks:
-        raise ValueError("expected at least one track to measure the ceiling on, got none")
-    if rates := {track.samplerate for track in tracks} - {tracks[0].samplerate}:
-        raise ValueError(
-            f"expected tracks of one sample rate, got {tracks[0].samplerate} and {rates.pop()} Hz: "
-            f"windows are counted in samples, so measure them apart"
-        )
-    for method in methods:
-        _oracle_of(method)
-    settings = [(n_fft, n_fft // divisor) for n_fft in n_ffts for divisor in hop_divisors]
-    scores: dict[tuple[str, int, int], list[Tensor]] = {}
-    for track in tracks:
-        stems = track.stems
-        for n_fft, hop in settings:
-            spec = stft(stems, n_fft, hop)
-            for method in methods:
-                estimates = istft(_oracle_of(method)(spec), stems.shape[-1], n_fft, hop)
-                scores.setdefault((method, n_fft, hop), []).append(nsdr(stems, estimates))
-    rows: list[dict[str, Any]] = []
-    for method in methods:
-        for n_fft, hop in sorted(settings):
-            mean = torch.stack(scores[method, n_fft, hop]).nanmean(0)
-            row = {"method": method, "n_fft": n_fft, "hop": hop, "mean": float(mean.nanmean())}
-            row.update({name: float(db) for name, db in zip(SOURCES, mean, strict=True)})
-            rows.append(row)
-    return Ceiling(tuple(rows), tracks[0].samplerate, len(tracks))
-
-
-def _oracle_of(method: str) -> Callable[[Tensor], Tensor]:
     if method not in METHODS:
         raise ValueError(f"there is no oracle {method!r}: choose from {', '.join(METHODS)}")
-    return METHODS[method][1]
+    return METHODS[method][1](sources)
 
 
 def _magnitude(sources: Tensor) -> Tensor:

@@ -1,7 +1,6 @@
 """Oracles: closed forms on tiny numbers, properties on any, and the real excerpt."""
 
 import math
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,10 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from demucs_lab.audio import SOURCES
 from demucs_lab.masking import (
     METHODS,
-    ceiling,
     complex_mask,
     ideal_binary_mask,
     ideal_ratio_mask,
@@ -299,39 +296,6 @@ def test_oracles_of_the_real_excerpt(real_stems, method, n_fft, expected):
     assert measured.tolist() == pytest.approx(expected, abs=0.01)
 
 
-# --- the ceiling
-
-
-def test_the_ceiling_is_the_mean_over_songs_that_play():
-    first, second = songs(0, 0.5), songs(1, 0.5)
-    second[2] = 0
-    tracks = [SimpleNamespace(stems=stems, samplerate=8000) for stems in (first, second)]
-    table = ceiling(tracks, ["irm1", "mixture"], [512, 256], [2, 4])
-    assert [(r["method"], r["n_fft"], r["hop"]) for r in table.rows] == [
-        (method, n_fft, hop)
-        for method in ("irm1", "mixture")
-        for n_fft, hop in ((256, 64), (256, 128), (512, 128), (512, 256))
-    ]
-    for row in table.rows:
-        scores = [
-            sdr(stems, oracle(stems, row["method"], row["n_fft"], row["hop"]))
-            for stems in (first, second)
-        ]
-        expected = [((a + b) / 2).item() for a, b in zip(*scores, strict=True)]
-        expected[2] = scores[0][2].item()
-        assert [row[name] for name in SOURCES] == pytest.approx(expected, abs=1e-3)
-        assert row["mean"] == pytest.approx(sum(expected) / 4, abs=1e-3)
-    assert len(table.select(method="irm1", n_fft=256)) == 2
-    text = str(table)
-    assert "mean over 2 songs" in text
-    assert f"{table.rows[0]['mean']:.2f}" in text
-
-
-def test_the_ceiling_takes_one_track():
-    track = SimpleNamespace(stems=songs(0, 0.2), samplerate=8000)
-    assert "mean over 1 song\n" in str(ceiling(track, ["ibm"], [256]))
-
-
 @pytest.mark.parametrize(
     ("call", "says"),
     [
@@ -342,12 +306,6 @@ def test_the_ceiling_takes_one_track():
         (lambda: ideal_ratio_mask(spectrograms().abs()), "take the stft of the sources first"),
         (lambda: ideal_ratio_mask(songs()), "take the stft of the sources first"),
         (lambda: wiener(spectrograms()[0]), r"\[sources, channels, bins, frames\]"),
-        (lambda: ceiling([]), "at least one track"),
-        (lambda: ceiling(SimpleNamespace(stems=songs(), samplerate=1), ["no"]), "no oracle 'no'"),
-        (
-            lambda: ceiling([SimpleNamespace(stems=songs(), samplerate=r) for r in (1, 2)]),
-            "one sample rate, got 1 and 2 Hz",
-        ),
     ],
 )
 def test_what_is_no_oracle_is_refused(call, says):
