@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .composer import Plan
+from .plan import Plan
 from .score import Note
 from .styles import FILLS, GM_DRUMS
 

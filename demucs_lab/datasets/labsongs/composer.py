@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import math
 import zlib
-from bisect import bisect_right
-from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
+from .band import play_bass, play_drums, play_other
 from .lyrics import title_from
+from .melody import sing
+from .plan import LEAD_IN, Plan
 from .score import FLATS, SHARPS, Chord, Line, Note, Score, Section
 from .styles import PROGRESSIONS, SCALES, STYLES, Style
 
-LEAD_IN = 0.06
-"""Seconds before the first beat, so that a player who rushes still starts inside the file."""
 SHORTEST = 4.0
 """The shortest song that has a form, in seconds."""
 
@@ -29,58 +27,6 @@ def generator(split: str, index: int, purpose: str) -> np.random.Generator:
     """
     keys = [zlib.crc32(f"labsongs/{split}".encode()), index, zlib.crc32(purpose.encode())]
     return np.random.default_rng(np.random.SeedSequence(keys))
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What the players must know before they play: the frame of the song."""
-
-    style: Style
-    tempo: float
-    swing: float
-    tonic: int
-    mode: str
-    form: tuple[tuple[str, int], ...]
-    chords: tuple[tuple[int, int, int, tuple[int, ...]], ...]
-    """(bar, first step, steps, pitch classes from the root up)"""
-
-    @property
-    def steps(self) -> int:
-        """Sixteenths in a bar."""
-        return 4 * self.style.meter
-
-    @property
-    def bars(self) -> int:
-        """Bars up to the final hit."""
-        return sum(bars for _, bars in self.form)
-
-    def time(self, bar: int, step: float) -> float:
-        """When a sixteenth falls, in seconds; swing delays every second sixteenth."""
-        whole = int(step)
-        late = self.swing / 2 if whole % 2 else 0.0
-        return LEAD_IN + (bar * self.steps + step + late) * 15.0 / self.tempo
-
-    def chord_at(self, bar: int, step: int) -> tuple[int, ...]:
-        """Pitch classes of the chord at a place; the last chord of the song is the tonic's."""
-        place = bisect_right(self._chord_starts, bar * self.steps + step) - 1
-        return self.chords[max(0, place)][3]
-
-    @cached_property
-    def _chord_starts(self) -> list[int]:
-        return [bar * self.steps + step for bar, step, _, _ in self.chords]
-
-    @property
-    def scale(self) -> tuple[int, ...]:
-        """Pitch classes of the key."""
-        return tuple((self.tonic + step) % 12 for step in SCALES[self.mode])
-
-    def sections(self) -> list[tuple[str, int, int]]:
-        """(name, first bar, bars) of every section."""
-        result, bar = [], 0
-        for name, bars in self.form:
-            result.append((name, bar, bars))
-            bar += bars
-        return result
 
 
 def build_form(bars: int, intro_limit: int) -> tuple[tuple[str, int], ...]:
@@ -235,9 +181,6 @@ def compose(split: str, index: int, duration: float = 30.0) -> Score:
     Raises:
         ValueError: if the song is too short for any form, or the index is negative.
     """
-    from .band import play_bass, play_drums, play_other
-    from .melody import sing
-
     if duration < SHORTEST:
         raise ValueError(f"a song needs {SHORTEST:g} s or more for its form, got {duration:g} s")
     if index < 0:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .composer import Plan
 from .lyrics import TAILS, syllables, write_line
+from .plan import Plan
 from .score import Note
 
 RANGES = {"alto": (57, 74), "mezzo": (60, 76), "tenor": (55, 70), "baritone": (55, 67)}
