@@ -9,11 +9,14 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-__version__ = "0.1.0"
+from demucs_lab.common import VERSION
+
+__version__ = VERSION
 
 _MODULES = (
     "attention",
     "datasets",
+    "experiments",
     "losses",
     "masking",
     "metrics",

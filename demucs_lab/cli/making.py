@@ -54,15 +54,16 @@ def run_ship(options: argparse.Namespace) -> int:
 
 def run_results(options: argparse.Namespace) -> int:
     """Measure and write results.json, or only compare what is written."""
-    from demucs_lab.evaluation import results
+    from demucs_lab.evaluation import readme, results
+    from demucs_lab.evaluation.tables import table
 
     if options.check:
-        results.check()
+        readme.check()
         print("README.md, results.json and the models agree")
     elif options.readme:
-        print(f"the table is in {results.write_readme()}")
+        print(f"the table is in {readme.write_readme()}")
     else:
         path = results.write(results.measure(processes=options.processes))
-        print(results.table(results.read(path)))
+        print(table(results.read(path)))
         print(f"written to {path}; python -m demucs_lab results --readme puts it into README.md")
     return 0

@@ -1,1 +1,3 @@
 """What every room may use: where files live, tables as text, memory."""
+
+VERSION = "0.1.0"

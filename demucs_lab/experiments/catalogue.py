@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from demucs_lab.experiments.shipping import config as shipped
 from demucs_lab.training.presets import Config, preset
+from demucs_lab.training.recipes import config as shipped
 
 SEEDS = 3
 HELD_OUT = 8  # songs of the starter set's test split

@@ -1,7 +1,7 @@
-"""The tiny models that come with the kit: the settings that made them, and how they are packed.
+"""Packing a tiny model as the kit brings it: its weights in float16, and its card.
 
-`python -m demucs_lab ship NAME` trains one with exactly these settings and puts it, in float16 and
-with a model card, where `pretrained.load` finds it (lessons 06 and 07).
+`python -m demucs_lab ship NAME` trains one with exactly the settings of `training.recipes` and puts
+it where `pretrained.load` finds it (lessons 06 and 07).
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import dataclasses
 import json
 import math
 import os
-import shlex
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -19,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from demucs_lab.training.presets import Config, preset
+from demucs_lab.training.presets import Config
+from demucs_lab.training.recipes import SHIPPED, command, config
 
 if TYPE_CHECKING:
     from demucs_lab.datasets import Track
@@ -31,84 +31,6 @@ SAME = 0.01
 
 _CHANGES_NOTHING = ("name", "checkpoint_seconds", "checkpoint_steps")
 _SEEN_IN_THE_MODEL = ("model", "model_options")
-
-
-@dataclasses.dataclass(frozen=True)
-class Recipe:
-    """How a shipped model is trained: a preset with changes; and what it is, in a few words."""
-
-    about: str
-    preset: str
-    changes: dict[str, Any]
-
-
-_HYBRID: dict[str, Any] = {"steps": 11000, "validations": 2, "learning_rate": 2e-3}
-
-SHIPPED: dict[str, Recipe] = {
-    "tiny-conv-tasnet": Recipe(
-        "Conv-TasNet (arXiv:1809.07454, the music version of 1911.13254)",
-        "tiny-conv-tasnet",
-        {"steps": 1200, "validations": 2},
-    ),
-    "tiny-demucs": Recipe(
-        "Demucs (arXiv:1911.13254)",
-        "tiny-demucs",
-        {
-            "steps": 26000,
-            "validations": 4,
-            "learning_rate": 1e-3,
-            "model_options": {"channels": 32, "depth": 4},
-        },
-    ),
-    "tiny-htdemucs": Recipe(
-        "Hybrid Transformer Demucs (arXiv:2211.08553)",
-        "tiny-htdemucs",
-        {**_HYBRID, "model_options": {"segment": 1.5}},
-    ),
-    "tiny-htdemucs-nocross": Recipe(
-        "Hybrid Transformer Demucs with self-attention in place of cross-attention",
-        "tiny-htdemucs",
-        {**_HYBRID, "model_options": {"segment": 1.5, "cross_attention": False}},
-    ),
-}  # fmt: skip
-
-
-def config(name: str) -> Config:
-    """The settings of a shipped model's training on LabSongs' train split.
-
-    Raises:
-        ValueError: if no shipped model has that name.
-
-    >>> config("tiny-htdemucs-nocross").model_options["cross_attention"]
-    False
-    """
-    recipe = _recipe(name)
-    return preset(recipe.preset).but(name=name, **recipe.changes)
-
-
-def hours_heard(name: str) -> float:
-    """Sound that a shipped model has heard in its training, excerpts heard again counted again.
-
-    >>> round(hours_heard("tiny-demucs"), 1)
-    43.3
-    """
-    settings = config(name)
-    return (settings.steps or 0) * settings.batch * settings.segment / 3600
-
-
-def command(name: str) -> str:
-    """The training as it is typed in a shell.
-
-    >>> command("tiny-demucs").split(" --steps ")[0]
-    'python -m demucs_lab train --cpu --preset tiny-demucs --songs labsongs-full'
-    """
-    recipe = _recipe(name)
-    changes = {key: value for key, value in recipe.changes.items() if key != "steps"}
-    words = ["python", "-m", "demucs_lab", "train", "--cpu", "--preset", recipe.preset]
-    words += ["--songs", "labsongs-full", "--steps", str(recipe.changes["steps"])]
-    for key, value in changes.items():
-        words += ["--set", f"{key}={json.dumps(value)}"]
-    return shlex.join(words)
 
 
 def ship(
@@ -229,12 +151,6 @@ take `htdemucs`.
 """
     with atomic_path(path) as beside:
         beside.write_text(text, encoding="utf-8")
-
-
-def _recipe(name: str) -> Recipe:
-    if name not in SHIPPED:
-        raise ValueError(f"no shipped model is named {name!r}: choose from {', '.join(SHIPPED)}")
-    return SHIPPED[name]
 
 
 def _check_run(record: Any, wanted: Config, songs: Sequence[str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from demucs_lab import experiments
 from demucs_lab.training import augment
 from demucs_lab.training.loop import Result, resume, settings, train
 from demucs_lab.training.presets import Config, preset, presets
@@ -11,7 +10,6 @@ __all__ = [
     "Config",
     "Result",
     "augment",
-    "experiments",
     "preset",
     "presets",
     "resume",

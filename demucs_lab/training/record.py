@@ -196,10 +196,10 @@ def environment() -> dict[str, Any]:
     import numpy
     import torch
 
-    import demucs_lab
+    from demucs_lab.common import VERSION
 
     return {
-        "demucs_lab": demucs_lab.__version__,
+        "demucs_lab": VERSION,
         "git": _revision(),
         "python": platform.python_version(),
         "torch": torch.__version__,

@@ -11,8 +11,10 @@ from songs import songs as tones
 
 from demucs_lab import cli, masking, metrics, models, separate
 from demucs_lab.audio import SOURCES
-from demucs_lab.evaluation import results
-from demucs_lab.evaluation.tables import BEGIN, COLUMNS, END
+from demucs_lab.evaluation import readme as page
+from demucs_lab.evaluation import results, scores
+from demucs_lab.evaluation.readme import BEGIN, END
+from demucs_lab.evaluation.tables import COLUMNS
 from demucs_lab.pretrained import shipped
 
 
@@ -50,7 +52,7 @@ def estimates_of(song, system, files):
     if system in files:
         return separate(models.load(files[system]), song.mixture, RATE, progress=False)
     method, _, n_fft = system.partition("@")
-    return masking.oracle(song.stems, method, int(n_fft or results.N_FFT))
+    return masking.oracle(song.stems, method, int(n_fft or scores.N_FFT))
 
 
 @pytest.mark.parametrize("system", ["mixture", "irm1", "mwf", "irm2@1024", "tiny-demucs"])
@@ -100,13 +102,13 @@ def test_real_songs_are_apart(measured, files):
 def test_what_was_scored_is_kept(measured, files, tmp_path, monkeypatch):
     found, cache = measured
     asked = []
-    score_song = results.score_song
+    score_song = scores.score_song
 
     def watched(song, systems):
         asked.append((song.name, [system.name for system in systems]))
         return score_song(song, systems)
 
-    monkeypatch.setattr(results, "score_song", watched)
+    monkeypatch.setattr(scores, "score_song", watched)
     again = results.measure(files, songs(3), [], 1, cache, progress=False)
     assert not asked
     assert again["systems"] == found["systems"]
@@ -118,7 +120,7 @@ def test_what_was_scored_is_kept(measured, files, tmp_path, monkeypatch):
 
 
 def test_an_interruption_costs_the_song_at_hand(files, tmp_path, monkeypatch):
-    score_song = results.score_song
+    score_song = scores.score_song
     done = []
 
     def interrupted(song, systems):
@@ -127,11 +129,11 @@ def test_an_interruption_costs_the_song_at_hand(files, tmp_path, monkeypatch):
         done.append(song.name)
         return score_song(song, systems)
 
-    monkeypatch.setattr(results, "score_song", interrupted)
+    monkeypatch.setattr(scores, "score_song", interrupted)
     with pytest.raises(KeyboardInterrupt):
         results.measure(files, songs(3), [], 1, tmp_path, progress=False)
     monkeypatch.setattr(
-        results, "score_song", lambda song, *rest: done.append(song.name) or score_song(song, *rest)
+        scores, "score_song", lambda song, *rest: done.append(song.name) or score_song(song, *rest)
     )
     results.measure(files, songs(3), [], 1, tmp_path, progress=False)
     assert done == [song.name for song in songs(3)]
@@ -198,8 +200,8 @@ def kit(measured, files, monkeypatch, tmp_path):
 
 
 def test_the_readme_shows_what_was_measured(measured, readme, kit):
-    results.write_readme(measured[0], readme)
-    results.check(readme, kit)
+    page.write_readme(measured[0], readme)
+    page.check(readme, kit)
     text = readme.read_text(encoding="utf-8")
     assert text.startswith("before")
     assert text.endswith("after – é\n")
@@ -211,20 +213,20 @@ def test_the_readme_shows_what_was_measured(measured, readme, kit):
     assert float(gaps.split(" | ")[1].split(" [")[0]) == pytest.approx(bass[0] - bass[1], abs=0.006)
     assert "Hours of sound heard in training: tiny-demucs 43.3, tiny-htdemucs 9.2." in text
     before = text
-    results.write_readme(measured[0], readme)
+    page.write_readme(measured[0], readme)
     assert readme.read_text(encoding="utf-8") == before
 
 
 def test_what_does_not_agree_is_named(measured, readme, kit):
     with pytest.raises(ValueError, match=r"README.md is not that of results.json"):
-        results.check(readme, kit)
-    results.write_readme(measured[0], readme)
+        page.check(readme, kit)
+    page.write_readme(measured[0], readme)
     model_file(shipped.weights("tiny-htdemucs"), 9)
     with pytest.raises(ValueError, match="not measured with the tiny-htdemucs of this"):
-        results.check(readme, kit)
+        page.check(readme, kit)
     readme.write_text("nothing", encoding="utf-8")
     with pytest.raises(ValueError, match="no place for the table"):
-        results.write_readme(measured[0], readme)
+        page.write_readme(measured[0], readme)
 
 
 def test_the_command_measures_and_writes(measured, kit, monkeypatch, capsys):

@@ -15,6 +15,7 @@ from demucs_lab.experiments import shipping
 from demucs_lab.metrics import sdr
 from demucs_lab.pretrained import download
 from demucs_lab.pretrained import shipped as installed
+from demucs_lab.training import recipes
 
 SMALL = {**MICRO, "steps": 4, "validations": 2}
 
@@ -37,14 +38,14 @@ def kit(monkeypatch, tmp_path):
         assert samplerate == RATE
         return songs(6)[:4] if split == "train" else songs(6)[4:]
 
-    recipe = shipping.Recipe("A very small Demucs", "tiny-demucs", SMALL)
+    recipe = recipes.Recipe("A very small Demucs", "tiny-demucs", SMALL)
     monkeypatch.setattr(datasets, "LabSongs", labsongs, raising=False)
-    monkeypatch.setitem(shipping.SHIPPED, "tiny-test", recipe)
+    monkeypatch.setitem(recipes.SHIPPED, "tiny-test", recipe)
     monkeypatch.setattr(installed, "FOLDER", tmp_path / "tiny")
     return tmp_path
 
 
-@pytest.mark.parametrize("name", list(shipping.SHIPPED))
+@pytest.mark.parametrize("name", list(recipes.SHIPPED))
 def test_the_command_gives_the_settings(name, monkeypatch):
     seen = []
 
@@ -54,14 +55,14 @@ def test_the_command_gives_the_settings(name, monkeypatch):
 
     monkeypatch.setattr(training_commands, "_songs", lambda songs, rate: (songs, rate))
     monkeypatch.setattr(training, "train", train)
-    assert cli.main(shlex.split(shipping.command(name))[3:]) == 0
+    assert cli.main(shlex.split(recipes.command(name))[3:]) == 0
     (config,) = seen
-    assert config.but(name=name) == shipping.config(name)
+    assert config.but(name=name) == recipes.config(name)
 
 
-@pytest.mark.parametrize("name", list(shipping.SHIPPED))
+@pytest.mark.parametrize("name", list(recipes.SHIPPED))
 def test_models_are_small_and_hear_the_songs_at_their_rate(name):
-    config = shipping.config(name)
+    config = recipes.config(name)
     model = models.build(config.model, **config.model_options)
     assert sum(weight.numel() for weight in model.parameters()) <= shipping.MOST_PARAMETERS
     assert model.samplerate == 22050
@@ -69,7 +70,7 @@ def test_models_are_small_and_hear_the_songs_at_their_rate(name):
 
 def test_with_and_without_cross_attention_differ_in_nothing_else():
     crossed, not_crossed = (
-        shipping.config(name) for name in ("tiny-htdemucs", "tiny-htdemucs-nocross")
+        recipes.config(name) for name in ("tiny-htdemucs", "tiny-htdemucs-nocross")
     )
     options = {**not_crossed.model_options}
     assert options.pop("cross_attention") is False
@@ -94,7 +95,7 @@ def test_the_card_tells_what_was_measured(kit, finished):
     path = shipping.ship("tiny-test", finished)
     card = pretrained.card("tiny-test")
     assert download.file_hash(path) in card
-    assert shipping.command("tiny-test") in card
+    assert recipes.command("tiny-test") in card
     assert json.loads((finished / "environment.json").read_text())["torch"] in card
     expected = [
         sdr(song.stems, separate(pretrained.load("tiny-test"), song.mixture, RATE, progress=False))
