@@ -9,6 +9,8 @@ import re
 from functools import cache
 from pathlib import Path
 
+from demucs_lab.plots.style import INK, LINE, PAIR_COLORS, PAPER, SOFT
+
 _HERE = Path(__file__).parent
 _IMPORT = re.compile(r'^import\s*\{[^}]*\}\s*from\s*"\./([\w.]+)";\n', re.MULTILINE)
 
@@ -39,6 +41,11 @@ def esm(*names: str) -> str:
 
 @cache
 def css(name: str) -> str:
-    """The shared style sheet followed by the widget's own."""
+    """The palette of the figures, the shared style sheet, and the widget's own."""
+    first, second = PAIR_COLORS
+    palette = (
+        f":root {{ --dl-paper: {PAPER}; --dl-ink: {INK}; --dl-soft-ink: {SOFT}; "
+        f"--dl-border: {LINE}; --dl-first: {first}; --dl-second: {second}; }}"
+    )
     files = (_HERE / "base.css", _HERE / f"{name}.css")
-    return "\n".join(file.read_text(encoding="utf-8") for file in files)
+    return "\n".join([palette, *(file.read_text(encoding="utf-8") for file in files)])

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import anywidget
 import numpy as np
 
+from demucs_lab.widgets._picture import picture
 from demucs_lab.widgets._sound import Wave
 
 
@@ -54,11 +55,11 @@ class Sounding(anywidget.AnyWidget):
         return self.summary()
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        from demucs_lab.widgets._picture import picture
-
         bundle = super()._repr_mimebundle_(**kwargs)
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
-        return {**(data or {}), "text/plain": self.summary(), "image/png": picture(self)}, metadata
+        summary = self.summary()
+        instead = {"text/plain": summary, "image/png": picture(self.rows(), summary)}
+        return {**(data or {}), **instead}, {**metadata, "image/png": {"alt": summary}}
 
 
 def level_note(gain: float) -> str:

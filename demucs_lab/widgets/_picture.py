@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import io
-from typing import TYPE_CHECKING
-
 import numpy as np
 import numpy.typing as npt
 
+from demucs_lab.plots.style import INK, PAPER, SOFT, png
 from demucs_lab.widgets._sound import Wave
-
-if TYPE_CHECKING:
-    from demucs_lab.widgets._base import Sounding
 
 COLUMNS = 360
 
@@ -30,15 +24,12 @@ def envelope(wave: Wave, columns: int = COLUMNS) -> npt.NDArray[np.float32]:
     return np.stack([low, high], axis=1)
 
 
-def picture(widget: Sounding) -> str:
-    """The waveforms of the widget's rows as a small PNG, in base64."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
+def picture(rows: list[tuple[str, str, Wave]], summary: str) -> str:
+    """`(name, colour, wave)` of every row as waveforms in a small PNG, in base64."""
     from matplotlib.figure import Figure
-    from PIL import Image  # matplotlib brings it
 
-    rows = widget.rows()
     height = 0.32 * len(rows) + 0.34
-    figure = Figure(figsize=(7.2, height), dpi=80, facecolor="white")
+    figure = Figure(figsize=(7.2, height), facecolor=PAPER)
     axes = figure.add_axes((0.13, 0.02, 0.86, 1 - 0.3 / height))
     peaks = {name: max(1e-9, float(np.abs(wave).max())) for name, _, wave in rows}
     loudest = max([peak for name, peak in peaks.items() if name != "mixture"] or [1.0])
@@ -49,19 +40,12 @@ def picture(widget: Sounding) -> str:
         x = np.linspace(0, 1, len(low))
         axes.fill_between(x, low - k - 0.01, high - k + 0.01, color=color, linewidth=0, step="mid")
         label = name if len(name) < 15 else f"{name[:13]}…"
-        axes.text(-0.012, -k, label, ha="right", va="center", fontsize=9, color="#1f2328")
+        axes.text(-0.012, -k, label, ha="right", va="center", fontsize=9, color=INK)
     axes.set_xlim(0, 1)
     axes.set_ylim(-len(rows) + 0.5, 0.5)
     axes.axis("off")
     figure.text(
-        0.01, 1 - 0.14 / height, f"Run the cell to listen. {widget.summary()}",
-        fontsize=8, color="#5b636d", va="center",
+        0.01, 1 - 0.14 / height, f"Run the cell to listen. {summary}",
+        fontsize=8, color=SOFT, va="center",
     )  # fmt: skip
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
-    target = io.BytesIO()
-    image.quantize(32, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(
-        target, "PNG", optimize=True
-    )
-    return base64.b64encode(target.getvalue()).decode("ascii")
+    return png(figure, dpi=80, colors=32)

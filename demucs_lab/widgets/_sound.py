@@ -11,22 +11,6 @@ import numpy.typing as npt
 
 Wave = npt.NDArray[np.float32]
 
-COLORS = {
-    "mixture": "#808080",
-    "drums": "#E69F00",
-    "bass": "#0072B2",
-    "other": "#009E73",
-    "vocals": "#CC79A7",
-}
-"""Okabe and Ito's palette, which colour-blind eyes tell apart; `plots` uses the same."""
-
-_SPARE_COLORS = ("#D55E00", "#56B4E9", "#8A6FD1", "#5F7A1F", "#B5483A")
-
-
-def color_of(name: str, position: int) -> str:
-    """The colour of a row: fixed for the four sources, from a spare list for any other name."""
-    return COLORS.get(name, _SPARE_COLORS[position % len(_SPARE_COLORS)])
-
 
 def check_rate(samplerate: Any) -> int:
     """`samplerate` as an integer in Hz, or a sentence that says why it is none."""

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import traitlets as t
 
+from demucs_lab.plots.style import PAIR_COLORS
 from demucs_lab.widgets._assets import css, esm
 from demucs_lab.widgets._base import Sounding, level_note
 from demucs_lab.widgets._sound import (
@@ -38,11 +39,11 @@ def guessing(correct: int, n: int) -> float:
 
 
 class ABX(Sounding):
-    """A blind test: X is A or B, anew in every trial; say which (lesson 01).
+    """A blind test: in every trial X is A or B; say which (lesson 01).
 
     Every answer is logged in `abx_log`, with the running one-sided binomial p-value: the chance
-    that somebody who only guesses does at least as well. Python tosses the coin and sends X's sound
-    alone, so the page does not know the truth before you answer.
+    that guessing alone does at least as well. Python tosses the coin and sends the sound of X
+    without a name, so the page does not know the truth before you answer.
 
     Keys: space plays · a/b/x switch · 1 "X is A", 2 "X is B" · ←/→ seek · l loop.
 
@@ -51,7 +52,7 @@ class ABX(Sounding):
         samplerate: in Hz.
         names: what A and B are called on the buttons.
         trials: how many answers make the test; decided beforehand, or p means nothing.
-        seed: for a repeatable order; None tosses anew each time.
+        seed: for a repeatable order; None tosses differently each time.
 
     Raises:
         ValueError: for sound that does not fit, or `trials` below one.
@@ -146,11 +147,7 @@ class ABX(Sounding):
 
     def rows(self) -> list[tuple[str, str, Wave]]:
         """`(name, colour, wave)` of A and B."""
-        colors = {"A": "#0072b2", "B": "#d55e00"}
-        return [
-            (name, colors[key], self._waves[key])
-            for key, name in zip(("A", "B"), self.names, strict=True)
-        ]
+        return list(zip(self.names, PAIR_COLORS, self._waves.values(), strict=True))
 
     def audio_message(self, track: str, codec: str = "flac") -> tuple[dict[str, Any], bytes]:
         """The message with one of the sounds; that of X does not say which of the two it is."""

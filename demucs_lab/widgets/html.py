@@ -28,7 +28,7 @@ body {{ margin: 16px; background: light-dark(#ffffff, #0f1114); }}
 </head>
 <body>
 <div id="widget"></div>
-<noscript><p>{title}</p><img alt="Waveforms" src="data:image/png;base64,{png}"></noscript>
+<noscript><p>{title}</p><img alt="{title}" src="data:image/png;base64,{png}"></noscript>
 <script id="content" type="application/json">{content}</script>
 <script type="module">
 {esm}
@@ -59,7 +59,7 @@ def to_html(widget: Sounding, path: str | os.PathLike[str], codec: str = "flac")
     page = _PAGE.format(
         title=html.escape(widget.summary()),
         css=css(widget.files),
-        png=picture(widget),
+        png=picture(widget.rows(), widget.summary()),
         content=content.replace("<", "\\u003c"),
         esm=esm(widget.files, "page").replace("export default", "const WIDGET ="),
     )

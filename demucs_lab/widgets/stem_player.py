@@ -9,6 +9,7 @@ import numpy as np
 import traitlets as t
 
 from demucs_lab.audio import SOURCES
+from demucs_lab.plots.style import color_of
 from demucs_lab.widgets._assets import css, esm
 from demucs_lab.widgets._base import Sounding, level_note
 from demucs_lab.widgets._sound import (
@@ -16,7 +17,6 @@ from demucs_lab.widgets._sound import (
     check_lengths,
     check_rate,
     check_sound,
-    color_of,
     encode,
     safe_gain,
 )
@@ -29,7 +29,7 @@ class StemPlayer(Sounding):
     """A mixture and its stems in sync: solo, mute, gain, loop, several systems (lesson 00).
 
     A fresh player plays the mixture. Solo plays exactly that stem, mute takes a stem away. With
-    `systems`, the same stems as somebody else separated them play from the same position, and for
+    `systems`, the same stems as a separator estimated them play from the same position, and for
     each system also what is missing: reference minus estimate. One gain, the same for every track
     and stated in the player, is applied when something would clip; nothing else changes a level.
 

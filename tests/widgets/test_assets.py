@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from demucs_lab.plots import style
 from demucs_lab.widgets._assets import css, esm
 
 MODULES = [("stem_player",), ("abx",), ("stem_player", "page"), ("abx", "page")]
@@ -34,3 +35,19 @@ def test_a_joined_module_is_valid_javascript(names: tuple[str, ...], tmp_path: P
 def test_no_file_reaches_for_the_network() -> None:
     for name in ("stem_player", "abx"):
         assert not re.search(r"https?://|@import|url\(", esm(name, "page") + css(name))
+
+
+@pytest.mark.parametrize("name", ["stem_player", "abx"])
+def test_players_wear_the_palette_of_the_figures(name: str) -> None:
+    sheet = css(name)
+    named = dict(re.findall(r"(--dl-[a-z-]+): (#[0-9A-Fa-f]{6});", sheet.splitlines()[0]))
+    assert list(named.values()) == [
+        style.PAPER,
+        style.INK,
+        style.SOFT,
+        style.LINE,
+        *style.PAIR_COLORS,
+    ]
+    written = {color.upper() for color in re.findall(r"#[0-9A-Fa-f]{6}", sheet.split("\n", 1)[1])}
+    palette = {*named.values(), *style.SOURCE_COLORS.values(), *style.OTHER_COLORS}
+    assert not written & {color.upper() for color in palette}, "take it from the first line"

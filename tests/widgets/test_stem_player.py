@@ -148,7 +148,8 @@ def test_repr_and_bundle_are_the_same_in_every_run() -> None:
         "StemPlayer: mixture, drums, bass, other, vocals · 1.0 s · 8000 Hz · systems: original, IRM"
     )
     assert repr(one) == text
-    (first, _), (second, _) = one._repr_mimebundle_(), two._repr_mimebundle_()
+    (first, metadata), (second, _) = one._repr_mimebundle_(), two._repr_mimebundle_()
+    assert metadata["image/png"] == {"alt": text}
     assert first["text/plain"] == text
     assert first["image/png"] == second["image/png"]
     assert "application/vnd.jupyter.widget-view+json" in first
