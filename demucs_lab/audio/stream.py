@@ -1,4 +1,4 @@
-"""Sound files read block by block, resampled block by block, looked at through a window."""
+"""Sound files read, resampled, looked at through a window and written, block by block."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from demucs_lab import audio
 from demucs_lab.audio import ffmpeg
+from demucs_lab.audio.files import SUBTYPES, audio_info, to_integers
+from demucs_lab.audio.headers import existing, for_libsndfile, refuse_cut_ogg, refuse_cut_wav
+from demucs_lab.audio.waveform import check_waveform, resample
 
 
 class SoundBlocks(Iterable[Tensor]):
@@ -30,20 +32,20 @@ class SoundBlocks(Iterable[Tensor]):
     """
 
     def __init__(self, path: str | os.PathLike[str], block: int = 1 << 18) -> None:
-        self.path = audio._existing(path)
-        self.samplerate, self.promised, self.channels = audio.audio_info(self.path)
+        self.path = existing(path)
+        self.samplerate, self.promised, self.channels = audio_info(self.path)
         self.block, self.frames = block, 0
-        self.plain = audio._for_libsndfile(self.path)
+        self.plain = for_libsndfile(self.path)
         if self.plain:
-            audio._refuse_cut_wav(self.path)
-            audio._refuse_cut_ogg(self.path)
+            refuse_cut_wav(self.path)
+            refuse_cut_ogg(self.path)
 
     def __iter__(self) -> Iterator[Tensor]:
         self.frames = 0
         for samples in self._soundfile() if self.plain else self._ffmpeg():
             block = torch.from_numpy(np.ascontiguousarray(samples.T))
             try:
-                audio.check_waveform(block, self.path.name, self.samplerate)
+                check_waveform(block, self.path.name, self.samplerate)
             except ValueError as error:
                 seconds = self.frames / self.samplerate
                 raise ValueError(f"{error} (in what follows {seconds:.1f} s)") from error
@@ -95,8 +97,37 @@ class SoundBlocks(Iterable[Tensor]):
             )
 
 
+def write_blocks(
+    path: str | os.PathLike[str],
+    blocks: Iterable[Tensor],
+    samplerate: int,
+    channels: int,
+    bits: int,
+    kind: str,
+) -> None:
+    """Write blocks `[C, n]` as one sound file.
+
+    Args:
+        path: where to.
+        blocks: the sound, within full scale unless `bits` is 32.
+        samplerate: in Hz.
+        channels: C.
+        bits: 16 or 24 (integers), or 32 (floats).
+        kind: "WAV", "RF64" (a WAV of more than 4 GB) or "FLAC".
+
+    Raises:
+        OSError, soundfile.SoundFileError: if the file cannot be written.
+    """
+    import soundfile
+
+    with soundfile.SoundFile(path, "w", samplerate, channels, SUBTYPES[bits], format=kind) as file:
+        for block in blocks:
+            samples = block.double().numpy().T
+            file.write(samples if bits == 32 else to_integers(samples, bits))
+
+
 def resampled(blocks: Iterable[Tensor], old: int, new: int) -> Iterator[Tensor]:
-    """What `audio.resample` gives for the whole, `[..., T]` → `[..., ⌈T·new/old⌉]`, in blocks."""
+    """What `resample` gives for the whole, `[..., T]` → `[..., ⌈T·new/old⌉]`, in blocks."""
     if old == new:
         yield from blocks
         return
@@ -109,11 +140,11 @@ def resampled(blocks: Iterable[Tensor], old: int, new: int) -> Iterator[Tensor]:
         held = block if held is None else torch.cat([held, block], -1)
         units = held.shape[-1] // unit
         if units > known + 2 * margin:
-            finer = audio.resample(held[..., : units * unit], old, new)
+            finer = resample(held[..., : units * unit], old, new)
             yield finer[..., known * made : (units - margin) * made]
             held, known = held[..., (units - 2 * margin) * unit :].clone(), margin
     if held is not None:
-        yield audio.resample(held, old, new)[..., known * made :]
+        yield resample(held, old, new)[..., known * made :]
 
 
 class Window:

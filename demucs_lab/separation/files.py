@@ -22,8 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from demucs_lab import audio
-from demucs_lab.audio.stream import SoundBlocks, Window, resampled
+from demucs_lab.audio.stream import SoundBlocks, Window, resampled, write_blocks
 from demucs_lab.separation.device import place
 from demucs_lab.separation.segments import Options, reach
 from demucs_lab.separation.stem_folder import StemFolder
@@ -269,20 +268,12 @@ class _Job:
         return state["gain"]
 
     def _write_stem(self, path: Path, blocks: Iterator[Tensor], gain: float) -> None:
-        import soundfile
-
         song, bits = self.song, self.folder.bits
         long = song.frames * song.channels * bits // 8 > _WAV_LIMIT
         kind = "FLAC" if self.folder.format == "flac" else "RF64" if long else "WAV"
-        with (
-            self.folder.whole(path) as beside,
-            soundfile.SoundFile(
-                beside, "w", song.samplerate, song.channels, audio._SUBTYPES[bits], format=kind
-            ) as file,
-        ):
-            for block in blocks:
-                samples = block.double().numpy().T
-                file.write(samples if bits == 32 else audio._to_integers(samples * gain, bits))
+        scaled = blocks if bits == 32 else (block.double() * gain for block in blocks)
+        with self.folder.whole(path) as beside:
+            write_blocks(beside, scaled, song.samplerate, song.channels, bits, kind)
 
 
 def _raw_blocks(path: Path, channels: int) -> Iterator[Tensor]:
