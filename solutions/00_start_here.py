@@ -18,6 +18,9 @@
 # A song is four people talking at once. This course teaches a computer to listen to one of them. First
 # you take a song apart and put it together again, by ear and then by hand.
 #
+# Two words come up all the time. A **source** is what plays: the drums, the bass, the vocals, and
+# *other*, which is everything else, such as keys and guitars. A **stem** is the sound of one source alone.
+#
 # | | |
 # |---|---|
 # | You will be able to | use a player, solve an exercise, read the shape of a sound, and mix four stems in decibels |
@@ -41,7 +44,7 @@ lab.widgets.StemPlayer(song)
 # Press **play**. Now try this, while it plays:
 #
 # 1. **Solo** the vocals: one stem, alone. Solo the bass: do you know that line from the mixture?
-# 2. **Mute** the vocals: the band without its singer.
+# 2. **Mute** the vocals: the song without its singer.
 # 3. **Click** anywhere on the waveforms to jump there. **Drag** over them to loop what you like.
 # 4. Turn one stem down with its **gain** slider until you can just still hear it.
 # 5. Switch from waveform to **spectrogram**: time runs to the right, pitch upwards, bright is loud.
@@ -59,7 +62,7 @@ from demucs_lab.cli import doctor
 gaps = [finding for finding in doctor.examine() if finding.fix and finding.essential]
 for gap in gaps:
     print(f"{gap.what}: {gap.found}\n    run this in a terminal: {gap.fix}")
-print("Everything a lesson needs is here." if not gaps else "Close the gaps, then go on.")
+print("Close these gaps first." if gaps else "Everything a lesson needs is here.")
 
 # %% [markdown]
 # ## Who is playing?
@@ -69,33 +72,26 @@ print("Everything a lesson needs is here." if not gaps else "Close the gaps, the
 #
 # - **Rights.** You may keep, change and share these songs. Of most real recordings you may not.
 # - **Truth.** Every stem and every note is known exactly, so every measurement has a right answer.
-# - **Sameness.** Your copy has the same samples as everybody else's.
+# - **Sameness.** Your copy has the same samples as every other copy.
 #
-# Real music comes too: the lessons name the one line to change, for the data set MUSDB18 or for songs of
-# your own.
+# Real music comes too: the lessons name the one line to change, for the data set MUSDB18 or for your own
+# songs.
 
 # %%
 for track in lab.datasets.first_songs():
     score = track.score
-    print(f"{score.title}: {score.key}, {score.tempo:.0f} beats per minute, {score.style}")
+    tempo = f"{score.tempo:.0f} beats per minute"
+    print(f"{score.title}: {score.key}, {tempo}, {score.style}")
     print(f"    first words: {score.lyrics[0].text}")
 
 # %% [markdown]
 # ## Predict
 #
 # Every lesson asks you to guess before it measures. A wrong guess is worth more than none: you will
-# remember what surprised you. Replace `None` by your answer and run the cell.
-#
-# You play the whole song and turn **every** stem down by 6 dB. How tall is the mix's waveform now?
-#
-# - **a** as tall as before: the mix adds the stems up again
-# - **b** about half as tall
-# - **c** about an eighth: four stems, each half as tall
-# - **d** a quarter: 6 dB is a quarter
+# remember what surprised you. Read the question below, replace `None` in the cell under it with your
+# answer, and run that cell.
 
 # %% predict="every_stem_6_db_down"
-choice = "b"
-lab.predict("every_stem_6_db_down", choice)
 
 # %% [markdown]
 # ## Sound is a table of numbers
@@ -108,8 +104,8 @@ flute = torch.tensor([[0.0, 0.1, 0.2], [0.0, 0.0, 0.0]])  # it stands on the lef
 print(drum + flute)
 
 # %% [markdown]
-# That plus sign is all there is to mixing. Air adds pressures up; so do we, sample by sample. Taking
-# the sum apart again is what the rest of the course is about.
+# That plus sign is all there is to mixing. Air adds up pressures; we do the same, sample by sample. The
+# rest of the course is about taking the sum apart again.
 #
 # The real song is the same table, only longer:
 
@@ -118,16 +114,19 @@ print("sources:", lab.SOURCES)
 print("one stem:  [channels, time] =", list(song.sources["bass"].shape))
 print("all stems: [sources, channels, time] =", list(song.stems.shape))
 print(f"{song.samplerate} samples per second, so {song.duration:g} seconds")
-print("mixture minus the sum of the stems:", (song.mixture - song.stems.sum(0)).abs().max().item())
+difference = (song.mixture - song.stems.sum(0)).abs().max().item()
+print("mixture minus the sum of the stems:", difference)
 
 # %% [markdown]
-# The sources are always in that order: drums, bass, other, vocals. *Other* is everything that is none of
-# the three: keys, guitars, strings. Time is always the last axis.
+# The sources always come in that order: drums, bass, other, vocals. Time is always the last axis. From here
+# on a shape is written in letters: **S** counts the sources, **C** the channels and **T** the samples of time,
+# so all stems together are [S, C, T]. (Lesson 02 adds **F** for frequencies and **N** for moments.)
 #
-# Now look at four milliseconds through a magnifying glass. Every mark is one number of the table.
+# Now look at four milliseconds through a magnifying glass.
 
 # %%
-start, count = round(song.duration / 2 * song.samplerate), round(0.004 * song.samplerate)
+start = round(song.duration / 2 * song.samplerate)
+count = round(0.004 * song.samplerate)
 window = slice(start, start + count)
 milliseconds = [1000 * n / song.samplerate for n in range(count)]
 waves = {name: wav[0, window].tolist() for name, wav in song.sources.items()}
@@ -137,15 +136,15 @@ lab.plots.curves(
     waves,
     "milliseconds",
     "left channel",
-    "five wavy lines; at every moment the grey one with crosses, the mixture, is the sum of the others.",
+    "Every mark is one number of the table. Add up the four stems by eye.",
 )
 
 # %% [markdown]
 # ## How an exercise works
 #
 # An exercise has three parts: a heading that says how hard it is, a cell where you write, and a cell
-# that checks. The check never breaks the notebook. If you are wrong it says how, and the lesson goes on
-# with a right version, so you may skip an exercise and come back.
+# that checks. The check never breaks the notebook. If your answer is wrong, it says how, and the lesson
+# goes on with a right version, so you may skip an exercise and come back.
 #
 # Loudness is counted in **decibels**, because ears compare by ratio: from 1 to 10 is as big a step as
 # from 10 to 100. Twenty decibels are one factor of ten for the waveform:
@@ -169,7 +168,7 @@ lab.plots.curves(
 
 # %% exercise="gain_from_db"
 def gain_from_db(db):
-    """The factor by which a waveform is multiplied to change its level by `db` decibels.
+    """The factor that changes the level of a waveform by `db` decibels.
 
     db: a number or a tensor of numbers. Returns the same kind.
     """
@@ -204,7 +203,7 @@ for db in (-6.0, -3.0, 1.0, 6.0):
 # ● ○ ○ difficulty · ● ● ● importance · 5 minutes
 #
 # Turn each stem up or down by its own number of decibels, then add them up. Use your `gain_from_db`.
-# The trick is in the shapes: `stems` is [S, C, T], the gains are only [S].
+# The difficulty is in the shapes: `stems` is [S, C, T], but the gains are only [S].
 #
 # <details><summary>Classic ways to get it wrong</summary>
 #
@@ -242,30 +241,34 @@ lab.widgets.StemPlayer(
 )
 
 # %% [markdown]
-# Switch between *original* and *your mix* while it plays: the player stays at the same moment of the
-# song. Then choose **missing from your mix**. That is the original minus yours: everything you took
-# away. In every later lesson this button plays what a model has lost.
+# The player compares **systems**: different ways to make the same sounds. Here there are two, *original* and
+# *your mix*. Switch between them while it plays: the player stays at the same moment of the song. Then
+# choose **missing from your mix**. That is the original minus yours: everything you took away. In every
+# later lesson this button plays what a model has lost.
 #
 # ## Can you hear one decibel?
 #
-# When you know what you should hear, you hear it. So we test blind. A is the mixture; in B the vocals
+# When you know what you should hear, you hear it. So this test is blind. A is the mixture; in B the vocals
 # are one decibel softer. X is one of the two: which? Answer ten times.
 
 # %%
 softer = mix(song.stems, torch.tensor([0.0, 0.0, 0.0, -1.0]))
-test = lab.widgets.ABX(song.mixture, softer, song.samplerate, names=("as mixed", "vocals −1 dB"))
+names = ("as mixed", "vocals −1 dB")
+test = lab.widgets.ABX(song.mixture, softer, song.samplerate, names=names)
 test
 
 # %%
 n, right, p = test.results
-print(f"{right} of {n} right; guessing does as well or better with probability {p:.3f}")
+print(f"{right} of {n} right; guessing does as well with probability {p:.3f}")
 
 # %% [markdown]
 # (Run that cell again after your ten answers. Below 0.05 you may begin to believe your ears.)
 #
 # ## Measure
 #
-# How loud is each stem? The usual level is the root of the mean of the squares, in dB below full scale.
+# How loud is each stem? The usual level is the root of the mean of the squares. It is counted in dB from
+# **full scale**, a wave of height 1, which is the tallest that a sound file can hold. So most levels are
+# below zero.
 
 # %%
 print("          level dB    highest sample")
@@ -274,42 +277,28 @@ for name, wav in [*song.sources.items(), ("mixture", song.mixture)]:
     print(f"{name:8} {level:9.1f}  {wav.abs().max():16.2f}")
 
 # %% [markdown]
-# The mixture is louder than each stem, but by far less than you might think from the plus sign: where
-# one wave goes up, another goes down.
+# The mixture is louder than each stem, but by far less than the plus sign suggests: where one wave goes
+# up, another goes down.
 #
 # ## What the papers use
 #
 # The data set of nearly every paper in this course is **MUSDB18**: 150 real songs, 100 to learn from and
 # 50 to be tested on, about ten hours in stereo at 44,100 samples per second, with the same four stems
-# ([SiSEC 2018](https://arxiv.org/abs/1804.06267)). Ours has the same shape, so that all code fits both. What
-# it cannot have is a real singer. Keep that in mind whenever our numbers look better than a paper's.
+# ([SiSEC 2018](https://arxiv.org/abs/1804.06267)). Ours has the same shape, so that all code fits both. But
+# it has no real singer. Keep that in mind whenever our numbers look better than a paper's.
 #
 # ## Summary
 #
-# - A waveform is a table [channels, time]; a song's stems are [sources, channels, time].
+# - A waveform is a table [channels, time] or [C, T]; a song's stems are [S, C, T].
 # - A mixture is the plain sum of its stems.
 # - A level in dB is a factor of 10^(dB/20) for the waveform.
 # - Guess, listen, check, take a hint; the notebook always runs to its end.
 #
 # ## Quiz
-#
-# +6 dB doubles the waveform's height. By which factor does +12 dB multiply it?
 
 # %% predict="factor_of_12_db"
-choice = 4
-lab.predict("factor_of_12_db", choice)
-
-# %% [markdown]
-# A song lasts 10 s, in stereo, at 22050 samples per second. Which shape has the tensor of its stems?
-#
-# - **a** [4, 220500, 2]
-# - **b** [4, 2, 220500]
-# - **c** [2, 4, 220500]
-# - **d** [4, 2, 441000]
 
 # %% predict="shape_of_a_song"
-choice = "b"
-lab.predict("shape_of_a_song", choice)
 
 # %% [markdown]
 # What have you solved so far? (It is remembered when you come back.)
@@ -326,6 +315,6 @@ lab.progress("00")
 # Two open experiments:
 #
 # 1. **Your own song.** `wav, samplerate = lab.load_audio("song.mp3")` reads nearly any file. Play it with
-#    `lab.widgets.StemPlayer({"song": wav}, samplerate)`. Which stems would you like to take out of it?
+#    `lab.widgets.StemPlayer({"song": wav}, samplerate)`. Which sources would you like to take out of it?
 # 2. **Cancel it.** Subtract the vocals from the mixture, but delay them by one sample first
 #    (`torch.roll(vocals, 1, dims=-1)`). How much of the singer comes back? Lesson 01 measures it.

@@ -32,25 +32,26 @@ import demucs_lab as lab
 from demucs_lab import metrics, plots
 from demucs_lab.spectral import istft, stft
 
-songs = lab.datasets.LabSongs.starter("test")  # real music: lab.datasets.MUSDB18(split="train")
+songs = lab.datasets.LabSongs.starter("test")
+# real music: songs = lab.datasets.MUSDB18(split="train")
 song = songs[0]
 song = song.excerpt((song.duration - 6) / 2, 6)  # six seconds from its middle
 voice = song.sources["vocals"]
-band = song.mixture - voice  # everybody else
+band = song.mixture - voice  # the three other stems
 
 # %% [markdown]
-# (The comment in that cell is the one change that runs this whole lesson on real music.)
+# (To run this whole lesson on real music, put the line after `# real music:` in the place of the one above it.)
 #
 # ## Hear it
 #
-# Somebody has separated the vocals, and left some hiss on them. Press play and step down through the
+# These vocals come from a separator that left some hiss on them. Press play and step down through the
 # systems, from 20 dB to −6 dB. Where do you first hear the hiss? Where does it start to hurt? (The number
 # is the **SDR**, signal-to-distortion ratio. `metrics.sdr` is a black box for now; you will write it soon.)
 
 
 # %%
 def with_error(sound, error, db):
-    """Measure how far off the SDR is, then turn the error by as much."""
+    """Measure how far off the SDR is, then correct the level of the error."""
     off = metrics.sdr(sound, sound + error) - db
     return sound + error * 10 ** (off / 20)
 
@@ -61,8 +62,8 @@ noisy = {f"{db} dB": {"vocals": with_error(voice, hiss, db)} for db in levels}
 lab.widgets.StemPlayer({"vocals": voice}, song.samplerate, systems=noisy)
 
 # %% [markdown]
-# Now the error is not hiss but the **band**, leaking into the vocals: what separators really do. The same
-# five numbers again. Does 12 dB sound as bad as it did?
+# Now the error is not hiss but the **band**: the other three stems leak into the vocals. Separators really do
+# this. The five numbers are the same. Does 12 dB sound as bad as it did?
 
 # %%
 leaky = {f"{db} dB": {"vocals": with_error(voice, band, db)} for db in levels}
@@ -72,26 +73,22 @@ lab.widgets.StemPlayer({"vocals": voice}, song.samplerate, systems=leaky)
 # Keep the sound of 6 dB in your ear: Demucs scored 6.28 dB in 2021, averaged over the four stems.
 #
 # ## Predict
-#
-# You turn the **true** vocals down by 3 dB and change nothing else. Which SDR do they score? (The error
-# is the difference between the two waveforms.)
 
 # %% predict="three_db_down"
-choice = 10.0
-lab.predict("three_db_down", choice)
 
 # %% [markdown]
 # ## The idea, small enough to check by hand
 #
 # A sound of two samples, 3 and −4, comes back as 2.7 and −3.6. The *energy* of a sound is the sum of its
-# squares. How much energy has the truth, how much has the error?
+# squares. How much energy is in the truth, and how much in the error?
 
 # %%
-truth, heard = torch.tensor([[3.0, -4.0]]), torch.tensor([[2.7, -3.6]])
-error = truth - heard
+truth, estimate = torch.tensor([[3.0, -4.0]]), torch.tensor([[2.7, -3.6]])
+error = truth - estimate
 signal_energy, error_energy = truth.square().sum(), error.square().sum()
 print(f"energy of the truth {signal_energy:.2f}, of the error {error_energy:.2f}")
-print(f"ratio {signal_energy / error_energy:.0f}, in dB {metrics.sdr(truth, heard):.1f}")
+ratio = signal_energy / error_energy
+print(f"ratio {ratio:.0f}, in dB {metrics.sdr(truth, estimate):.1f}")
 
 # %% [markdown]
 # A hundred times the energy is 20 dB, since 10 · log₁₀ 100 = 20. As a formula:
@@ -109,7 +106,7 @@ print(f"ratio {signal_energy / error_energy:.0f}, in dB {metrics.sdr(truth, hear
 #
 # <details><summary>Classic ways to get it wrong</summary>
 #
-# Lengths instead of energies, which halves the decibels · 20·log10 · the natural logarithm · averaging
+# Norms instead of energies, which halves the decibels · 20·log10 · the natural logarithm · averaging
 # the decibels of left and right · summing over the batch · δ in one place only.
 # </details>
 
@@ -132,17 +129,8 @@ sdr = lab.check("sdr", sdr)
 
 # %% [markdown]
 # ## What is a decibel worth?
-#
-# At an SDR of 6 dB, how does the error compare with the voice?
-#
-# - **a** half the waveform's height, and half the energy
-# - **b** half the waveform's height, a quarter of the energy
-# - **c** a quarter of the waveform's height, half the energy
-# - **d** a sixth of the energy
 
 # %% predict="six_db"
-choice = "b"
-lab.predict("six_db", choice)
 
 # %%
 print("SDR, dB   height: voice / error   energy: voice / error")
@@ -152,32 +140,35 @@ for db in (0, 3, 6, 10, 20):
     print(f"{db:7}   {energy.sqrt():21.2f}   {energy:21.2f}")
 
 # %% [markdown]
-# **Myth: “6 dB is twice, 10 dB is ten times as good.”** Both are true, and the sentence is still wrong: it
-# mixes two units. 6 dB is twice the *height*, 10 dB is ten times the *energy*. In one unit it reads: 6 dB is
-# twice and 10 dB about 3.2 times the height.
+# **Myth: “6 dB is twice, 10 dB is ten times as good.”** Each half is true, but the sentence mixes two units:
+# 6 dB is twice the *height*, 10 dB is ten times the *energy*. In one unit it reads: 6 dB is twice and 10 dB
+# about 3.2 times the height.
 #
 # **Not a myth: “at 0 dB the error is as big as the sound.”** The first row says so.
 #
 # ## What does doing nothing score?
 #
-# The laziest separator returns the mixture for every stem. Here is its score over our songs:
+# The laziest separator returns the mixture for every source. Here is its score over our songs:
 
 # %%
-lazy = ((t.name, t.stems, t.mixture.expand_as(t.stems), t.samplerate) for t in songs)
+lazy = (
+    (track.name, track.stems, track.mixture.expand_as(track.stems), track.samplerate)
+    for track in songs
+)
 print(metrics.report(lazy, bss=False))
 print(f"silence instead of the vocals: {sdr(voice, 0 * voice):.2f} dB")
 
 # %% [markdown]
-# Below zero, for each stem: all the others together are louder than it is. Note the last line. Pure
+# Every source scores below zero: all the others together are louder than it is. Note the last line. Pure
 # **silence** scores 0 dB, better than the mixture. So look at the *improvement*, the SDR minus that of the
 # mixture, before you admire a number.
 #
-# ## An error made to measure
+# ## An error of a chosen size
 #
-# To compare errors by ear, they must score the same. Our `with_error` measured first and corrected then.
+# To compare errors by ear, they must score the same. Our `with_error` first measured and then corrected.
 # You can do it in one step.
 #
-# ### Exercise 1.2 · An error made to measure
+# ### Exercise 1.2 · An error of a chosen size
 # ● ● ○ difficulty · ● ● ○ importance · 5–10 minutes
 #
 # Scale `error` by one factor, so that `reference` plus the scaled error has an SDR of exactly `db`. Leave
@@ -185,19 +176,19 @@ print(f"silence instead of the vocals: {sdr(voice, 0 * voice):.2f} dB")
 #
 # <details><summary>Classic ways to get it wrong</summary>
 #
-# The factor for energies on a waveform · the sign of the decibels · ignoring how loud the error was ·
-# peaks instead of energies · a factor for each channel.
+# Multiplying a waveform by a ratio of energies · the sign of the decibels · ignoring how loud the error
+# was · peaks instead of energies · a factor for each channel.
 # </details>
 
 
 # %% exercise="add_at_sdr"
 def add_at_sdr(reference, error, db):
-    """`reference` with as much of `error` as gives an SDR of `db`.
+    """`reference` plus `error`, scaled so that the SDR is `db`.
 
     reference, error: [C, T], neither silent; db: a number. Returns [C, T].
     """
     ### BEGIN SOLUTION
-    wanted = reference.square().sum() / 10 ** (db / 10)  # energy that the error may have
+    wanted = reference.square().sum() / 10 ** (db / 10)  # energy of the error
     return reference + error * (wanted / error.square().sum()).sqrt()
     ### END SOLUTION
 
@@ -208,9 +199,9 @@ add_at_sdr = lab.check("add_at_sdr", add_at_sdr)
 # %% [markdown]
 # ## Same SDR; listen
 #
-# Four separators, four kinds of error: **hiss**; the band **leaks** in; the treble is **muffled**; all is
+# Four systems, four kinds of error: **hiss**; the band **leaks** in; the treble is **muffled**; or all is
 # right but a bit **quieter**. (`stft` takes a sound apart by pitch and moment, `istft` puts it together
-# again. Lesson 02 opens them up.)
+# again. Lesson 02 explains both.)
 
 
 # %%
@@ -222,7 +213,8 @@ def muffle(wav, hz=500, n_fft=2048):
     return istft(spectrum, wav.shape[-1], n_fft)
 
 
-errors = {"hiss": hiss, "leak": band, "muffled": muffle(voice) - voice, "quieter": -voice}
+muffled = muffle(voice) - voice
+errors = {"hiss": hiss, "leak": band, "muffled": muffled, "quieter": -voice}
 same = {name: add_at_sdr(voice, error, 10.0) for name, error in errors.items()}
 for name, wav in same.items():
     print(f"{name:8} {sdr(voice, wav):.2f} dB")
@@ -235,40 +227,41 @@ lab.widgets.StemPlayer(
 )
 
 # %% [markdown]
-# 10 dB, all four. Yet one of them you would publish, and another one you would not. Choose *missing from …*
-# to hear the errors alone: four sounds with the same energy, and that is all SDR knows about them. It adds
-# up squares. It has never heard a voice.
+# 10 dB, all four. Yet you would publish one of them, and another one you would not. Choose *missing from …*
+# to hear the errors alone. They are four sounds with the same energy, and SDR knows nothing else about them:
+# it adds up squares. It has never heard a voice.
 #
-# ## Four letters instead of one
+# ## Four scores instead of one
 #
 # **BSSEval** (*blind source separation evaluation*) asks *what kind* of error it is. It splits the estimate
-# into the truth plus three parts:
+# into the truth plus three parts. (The **image** of a source is its sound as it arrives in the mixture, left
+# and right: what this course calls a stem.)
 #
-# | score | what is counted as error |
+# | score | counted as error |
 # |---|---|
 # | ISR, image to *spatial distortion* | a short filter applied to the **true source** itself: level, tone, place, delay |
-# | SIR, source to *interference* | what short filters of the **other sources** explain: leakage |
+# | SIR, source to *interference* | leakage: what short filters of the **other sources** explain |
 # | SAR, sources to *artefacts* | what no source explains: hiss, clicks, gargling |
 # | SDR, source to *distortion* | all of it |
 #
 # A short filter has 512 taps: 512 samples, each with a weight. Version 4, used since
 # [SiSEC 2018](https://arxiv.org/abs/1804.06267), finds one set of filters per song, then scores every
-# second on its own and takes the median. Which letter will fall for which of our four sounds?
+# second on its own and takes the median. Which score will fall for which of our four sounds?
 
 
 # %%
-def letters(estimate):
-    """Scores of an estimated voice, medians over seconds."""
+def bss_scores(estimate):
+    """SDR, ISR, SIR and SAR of an estimated voice, medians over seconds."""
     truth, guess = torch.stack([voice, band]), torch.stack([estimate, band])
     scores = metrics.bss_eval(truth, guess, song.samplerate).median()
     return {score.upper(): float(db[0]) for score, db in scores.items()}
 
 
-plots.score_grid({name: letters(wav) for name, wav in same.items()})
+plots.score_grid({name: bss_scores(wav) for name, wav in same.items()})
 
 # %% [markdown]
-# One column of SDR that says nothing, and three that tell the sounds apart. Hiss costs SAR, a leak costs SIR,
-# and whatever is done to the voice itself costs ISR.
+# The column of SDR does not tell the sounds apart; the three others do. Hiss costs SAR, a leak costs SIR, and
+# a change of the voice itself costs ISR.
 #
 # ## When it lies
 #
@@ -293,17 +286,7 @@ lab.widgets.StemPlayer(
     systems={name: {"vocals": wav} for name, wav in changed.items()},
 )
 
-# %% [markdown]
-# Now guess. You flip the true vocals upside down, −voice. Which SDR do they score?
-#
-# - **a** as high as it gets: nobody hears the difference
-# - **b** 0 dB: nothing is right
-# - **c** about −6 dB: worse than silence
-# - **d** about −20 dB
-
 # %% predict="upside_down_voice"
-choice = "c"
-lab.predict("upside_down_voice", choice)
 
 # %%
 for name, wav in changed.items():
@@ -313,13 +296,13 @@ for name, wav in changed.items():
 # Compare these with your four sounds at 10 dB. A voice that you cannot tell from the true one may score
 # less than a voice full of hiss.
 #
-# A level that is off, or upside down, can be forgiven: first scale the truth so that it fits the estimate
-# as well as it can, then compare. That is **SI-SDR**, the score of speech separation:
+# A wrong level, or a wave upside down, can be forgiven: first scale the truth so that it fits the estimate
+# as well as it can, then compare. That is **SI-SDR**, scale-invariant SDR, the score of speech separation:
 #
 # $$\alpha = \frac{\langle \hat s, s \rangle}{\langle s, s \rangle}, \qquad
 # \text{SI-SDR} = 10 \log_{10} \frac{\|\alpha s\|^2}{\|\alpha s - \hat s\|^2}$$
 #
-# with the mean of $s$ and $\hat s$ taken out first
+# where the mean of $s$ and of $\hat s$ is subtracted first
 # ([Conv-TasNet, 1809.07454](https://arxiv.org/abs/1809.07454), eq. 15). $\langle a, b \rangle$ is the sum of
 # the products, sample by sample.
 #
@@ -331,7 +314,7 @@ for name, wav in changed.items():
 # <details><summary>Classic ways to get it wrong</summary>
 #
 # `norm` without its square · forgetting the mean · scaling the estimate instead of the truth · dividing by
-# the wrong energy · an α for each channel.
+# the wrong energy · a separate α for each channel.
 # </details>
 
 
@@ -346,8 +329,9 @@ def si_sdr(reference, estimate):
     estimate = estimate - estimate.mean(-1, keepdim=True)
     dot = (reference * estimate).sum((-2, -1), keepdim=True)
     target = dot / reference.square().sum((-2, -1), keepdim=True) * reference
-    error = target - estimate
-    return 10 * torch.log10(target.square().sum((-2, -1)) / error.square().sum((-2, -1)))
+    signal = target.square().sum((-2, -1))
+    error = (target - estimate).square().sum((-2, -1))
+    return 10 * torch.log10(signal / error)
     ### END SOLUTION
 
 
@@ -366,51 +350,50 @@ def popular_si_snr(reference, estimate):
 
 
 clean = add_at_sdr(voice, hiss, 20.0)
-for name, wav in {"hiss at 20 dB": clean, "the same, offset by 0.1": clean + 0.1}.items():
+pair = {"hiss at 20 dB": clean, "the same, offset by 0.1": clean + 0.1}
+for name, wav in pair.items():
     print(f"{name:24} popular {popular_si_snr(voice, wav):5.1f} dB", end="")
     print(f"   SI-SDR {si_sdr(voice, wav):5.1f} dB")
 
 # %% [markdown]
-# It shows half the decibels, because a norm is the *root* of an energy; and it keeps the mean, so that an
-# offset that nobody hears ruins the score.
+# It shows half the decibels, because a norm is the *root* of an energy. And it keeps the mean, so an
+# inaudible offset ruins the score.
 #
 # ## Late
 #
-# A delay is harder to forgive. Guess: the true vocals come 20 samples late (0.9 ms). Which of these
-# scores stays high?
-#
-# - **a** BSSEval's SDR, for its filter of 512 taps forgives a delay
-# - **b** SI-SDR, for it forgives the level
-# - **c** SIR and SAR, for their filter of 512 taps forgives a delay
-# - **d** none
+# A delay is harder to forgive.
 
 # %% predict="late_voice"
-choice = "c"
-lab.predict("late_voice", choice)
 
 # %%
 plots.score_grid(
-    {name: {"SI-SDR": float(si_sdr(voice, wav)), **letters(wav)} for name, wav in changed.items()}
+    {
+        name: {"SI-SDR": float(si_sdr(voice, wav)), **bss_scores(wav)}
+        for name, wav in changed.items()
+    }
 )
 
 # %% [markdown]
 # Read it row by row. SI-SDR forgives the level, the flip and the offset, but no delay. SIR and SAR forgive
-# everything that a short filter of the voice can do, the delay too. The offset is left to SAR: no filter
-# makes one out of a voice, so it counts as an artefact.
+# everything that a short filter of the voice can do, the delay too. The offset costs SAR: no filter makes an
+# offset out of a voice, so it counts as an artefact.
 #
 # **Myth: “BSSEval's SDR forgives a delay.”** It did in an older form, `bss_eval_sources` of version 3. In
-# version 4, the one in the tables, SDR and ISR compare with the truth as it is. You can prove it: its SDR is
-# your own function, second by second.
+# version 4, the one in the papers' tables, SDR and ISR compare with the truth as it is. You can prove it: its
+# SDR is your own function, second by second.
 
 
 # %%
 def sdr_by_second(references, estimates, samplerate):
-    """[S, C, T] twice → SDR per source and second [S, seconds]; NaN where anybody is silent."""
+    """SDR of each source and second, [S, seconds]; NaN where a source is silent.
+
+    references, estimates: [S, C, T].
+    """
     truth, guess = (
-        wav.unfold(-1, samplerate, samplerate).transpose(1, 2)  # [S, seconds, C, samples]
+        wav.unfold(-1, samplerate, samplerate).transpose(1, 2)
         for wav in (references, estimates)
-    )
-    silent = (truth.sum(2) == 0).all(-1) | (guess.sum(2) == 0).all(-1)  # [S, seconds]
+    )  # both [S, seconds, C, samples]
+    silent = (truth.sum(2) == 0).all(-1) | (guess.sum(2) == 0).all(-1)
     return sdr(truth, guess).masked_fill(silent.any(0), torch.nan)
 
 
@@ -421,7 +404,7 @@ theirs = metrics.bss_eval(truth, guess, song.samplerate).sdr
 print(f"largest difference: {(ours - theirs).abs().max():.3f} dB")
 
 # %% [markdown]
-# How late is too late? It depends on who comes late. The next cell delays each true stem and measures.
+# How late is too late? It depends on the source. The next cell delays each true stem and measures.
 
 # %%
 delays = [1, 2, 4, 8, 16, 32, 64]
@@ -429,39 +412,40 @@ lines = {
     name: [float(sdr(wav, late(wav, samples))) for samples in delays]
     for name, wav in song.sources.items()
 }
+one_ms = song.samplerate / 1000
 plots.curves(
     delays,
     lines,
-    f"delay in samples ({song.samplerate / 1000:.0f} samples are one millisecond)",
+    f"delay in samples ({one_ms:.0f} samples are one millisecond)",
     "SDR, dB",
-    "with one sample of delay the stems score "
-    + ", ".join(f"{name} {row[0]:.0f} dB" for name, row in lines.items())
-    + f"; with {delays[-1]} samples, none scores more than {max(r[-1] for r in lines.values()):.0f} dB.",
+    "The SDR of each true stem when it comes some samples late.",
     log_x=True,
 )
 
 # %% [markdown]
-# In a millisecond sound travels a third of a metre. Nobody hears that you moved your chair; SDR does. The
-# low bass suffers least at first, since its slow wave has hardly turned. Lesson 02 makes that exact.
+# In a millisecond sound travels a third of a metre. Move your chair that far: you hear no difference, but
+# SDR does. The low bass suffers least at first, since its slow wave has hardly turned. Lesson 02 makes that
+# exact.
 #
 # ## Silence
 #
-# Some stems rest. What is the score of an estimate that hums quietly while the singer waits?
+# Sometimes a source rests. What is the score of an estimate that hisses quietly while the singer waits?
 
 # %%
-nobody = torch.zeros_like(voice)
+rest = torch.zeros_like(voice)
 for level in (-100, -80, -60):
-    hum = 10 ** (level / 20) * hiss
-    print(f"hiss at {level:4} dB of full scale: {sdr(nobody, hum):6.1f} dB")
+    quiet = 10 ** (level / 20) * hiss
+    print(f"hiss at {level:4} dB of full scale: {sdr(rest, quiet):6.1f} dB")
+truth, guess = torch.stack([rest, band]), torch.stack([quiet, band])
 try:
-    metrics.bss_eval(torch.stack([nobody, band]), torch.stack([hum, band]), song.samplerate)
+    metrics.bss_eval(truth, guess, song.samplerate)
 except ValueError as reason:
     print(f"bss_eval: {reason}")
 
 # %% [markdown]
-# Far below zero, for a hiss that you would need a quiet night to hear. δ decides these numbers, not your
-# ear. One such song pulls a mean down; BSSEval refuses to answer at all, and skips (NaN) every second in
-# which anybody rests. So tables are built with care for silence.
+# The scores are far below zero, for a hiss that you would need a quiet night to hear. δ decides these
+# numbers, not your ear. One such song pulls a mean down. BSSEval refuses to answer at all, and gives no score
+# (NaN, *not a number*) to any second in which a source rests. So tables need a rule for silence.
 #
 # ## From seconds to a table
 #
@@ -471,8 +455,8 @@ except ValueError as reason:
 # ### Exercise 1.4 · From windows to a table
 # ● ● ○ difficulty · ● ● ○ importance · 5–10 minutes
 #
-# Songs differ in length, so they come as a list. Leave NaN out, both times. Between two middle values, go
-# half-way.
+# Songs differ in length, so they come as a list. Leave NaN out, both times. Of two middle values, take
+# the mean.
 #
 # <details><summary>Classic ways to get it wrong</summary>
 #
@@ -499,9 +483,9 @@ median_of_medians = lab.check("median_of_medians", median_of_medians)
 # %% [markdown]
 # ## Measure
 #
-# We need a separator that is neither perfect nor bad. Lesson 02 builds one that knows the truth and may
-# only use a mask, the *ratio mask*. Here it is, ready made. Its scores by the second, for the song with the
-# longest rests:
+# We need a separator that is neither perfect nor bad. Lesson 02 builds the *ratio mask*: it knows the true
+# stems, which makes it an **oracle**, but may only turn parts of the mixture up and down. Here it is ready
+# made. Its scores by the second, for the song with the longest rests:
 
 # %%
 seconds, whole = [], []
@@ -521,7 +505,8 @@ rows = {
     "every second, mean": torch.cat(seconds, 1).nanmean(1),
     "median of medians": median_of_medians(seconds),
 }
-print(f"{'SDR, dB':24} " + " ".join(f"{name:>7}" for name in (*lab.SOURCES, "all")))
+header = " ".join(f"{name:>7}" for name in (*lab.SOURCES, "all"))
+print(f"{'SDR, dB':24} {header}")
 for name, row in rows.items():
     print(f"{name:24} " + " ".join(f"{db:7.2f}" for db in (*row, row.mean())))
 table = torch.stack(list(rows.values()))
@@ -530,14 +515,15 @@ most = lab.SOURCES[int(spread.argmax())]
 print(f"\nThe choice of the recipe alone moves the {most} by {spread.max():.2f} dB.")
 
 # %% [markdown]
-# Not one sample of sound has changed between these rows. Hold that against the steps between the rows of
-# the papers' table below. **Myth: “the SDR of the tables is 10·log₁₀ of two energies.”** Per second, yes; but the number
-# in print is a median of medians of it. Compare numbers only when recipe and songs are the same.
+# Not one sample of sound has changed between these rows. Compare that with the steps between the rows of
+# the papers' table below. **Myth: “the SDR of the tables is 10·log₁₀ of two energies.”** Per second, yes; but
+# the number in print is a median of medians. Compare numbers only when recipe and songs are the same.
 #
 # ## Listen again: blind
 #
-# Can you hear 20 dB from 30 dB? A voice with hiss at 20 dB is A, at 30 dB B. X is one of them. Ten trials;
-# nine or ten right happen to a guesser about once in a hundred tests.
+# Can you hear the difference between 20 dB and 30 dB? A is a voice with hiss at 20 dB, B has it at 30 dB,
+# and X is one of the two. There are ten trials. By guessing, nine or ten right answers happen about once in
+# a hundred tests.
 
 # %%
 kind = hiss  # later: band
@@ -564,7 +550,7 @@ lab.widgets.ABX(
 # | Demucs, 150 more songs | 6.79 | 7.58 | 7.60 | 4.69 | 7.29 | 1911.13254, 2021 |
 # | Hybrid Demucs | 7.68 | 8.24 | 8.76 | 5.59 | 8.13 | 2111.03600, Table 3 |
 # | HT Demucs, fine-tuned, 800 more songs | 9.00 | 10.08 | 10.39 | 6.32 | 9.20 | 2211.08553, Table 1 |
-# | ratio mask (p = 2) that knows the truth | 8.22 | 8.45 | 7.12 | 7.85 | 9.43 | 2211.08553, Table 1 |
+# | ratio mask (p = 2), an oracle | 8.22 | 8.45 | 7.12 | 7.85 | 9.43 | 2211.08553, Table 1 |
 #
 # *The rows of [1911.13254](https://arxiv.org/abs/1911.13254) come from its authors' result files; the others
 # are [2111.03600](https://arxiv.org/abs/2111.03600) and [2211.08553](https://arxiv.org/abs/2211.08553).*
@@ -587,45 +573,24 @@ lab.widgets.ABX(
 # Ears and SDR agree on drums and vocals. On the bass, 0.93 dB more SDR went with a slightly *lower*
 # rating. And the truth itself gets about 4.1, not 5: people are instruments too, with a scale of their own.
 #
-# Our small experiment agrees in kind: one SDR, four sounds. It cannot say which sound people mind most;
+# Our small experiment agrees in kind: one SDR, four sounds. It cannot say which sound people dislike most;
 # for that you need more ears than yours.
 #
 # ## Summary
 #
-# - SDR is energy of the truth over energy of the error. 0 dB is silence; the mixture is below.
-# - One SDR has many sounds. ISR, SIR and SAR say which kind of error it is.
-# - SDR hears what you do not: level, flip, offset, delay. SI-SDR forgives the first three.
-# - BSSEval v4's SDR is plain SDR per second. Only SIR and SAR look past a delay.
-# - A table's number is a recipe: window, median or mean, and what is done with silence.
+# - SDR is the energy of the truth over the energy of the error. Silence scores 0 dB, the mixture less.
+# - Many sounds have the same SDR. ISR, SIR and SAR say which kind of error it is.
+# - SDR counts what you do not hear: level, flip, offset, delay. SI-SDR forgives the first three.
+# - BSSEval v4's SDR is plain SDR per second. Only SIR and SAR forgive a delay.
+# - Behind a table's number is a recipe: the window, median or mean, and the rule for silence.
 #
 # ## Quiz
-#
-# In a separated bass line you faintly hear the singer. Which score is made to show that?
-# **a** SAR · **b** ISR · **c** SIR · **d** SI-SDR
 
 # %% predict="bleeding"
-choice = "c"
-lab.predict("bleeding", choice)
-
-# %% [markdown]
-# A model is unsure and returns pure silence for the vocals. Which SDR (nSDR)?
-# **a** 0 dB · **b** minus infinity · **c** that of the mixture, about −4 dB · **d** undefined
 
 # %% predict="best_bad_estimate"
-choice = "a"
-lab.predict("best_bad_estimate", choice)
-
-# %% [markdown]
-# A paper of 2021 prints “SDR 6.28 dB” for MUSDB18. Which number is that, most likely?
-#
-# - **a** 10·log10 of two energies over each song, averaged over songs
-# - **b** SI-SDR, averaged over songs
-# - **c** BSSEval v4: median over seconds, median over songs, mean over the four sources
-# - **d** the mean over all seconds of all songs
 
 # %% predict="which_sdr"
-choice = "c"
-lab.predict("which_sdr", choice)
 
 # %%
 lab.progress("01")
@@ -633,13 +598,13 @@ lab.progress("01")
 # %% [markdown]
 # ## Go deeper
 #
-# Read next: `demucs_lab/metrics.py`, the same scores with their error messages, and
-# `demucs_lab/_bsseval.py`, where the filters of 512 taps are found.
+# Read next: `demucs_lab/metrics/__init__.py`, the same scores with their error messages, and
+# `demucs_lab/metrics/bsseval.py`, which finds the filters of 512 taps.
 #
 # Two open experiments:
 #
 # 1. **Hidden by the band.** Repeat the blind test with the whole song: `band + clean` against
-#    `band + add_at_sdr(voice, hiss, 30.0)`. At how many dB can you no longer tell? Nobody listens to stems
-#    alone, and yet every table does.
+#    `band + add_at_sdr(voice, hiss, 30.0)`. At how many dB can you no longer tell? People listen to songs,
+#    not to single stems, and yet every table scores the stems.
 # 2. **A better SDR?** Invent a score that ranks your four sounds as your ear does. Then try it on the five
-#    that nobody hears. What does it get wrong?
+#    inaudible changes. What does it get wrong?

@@ -13,11 +13,11 @@
 # %% [markdown]
 # # 02 · The masking limit
 #
-# **If somebody whispered the right answer to your mask, how good could it get?**
+# **How good can a mask get if it is told the right answer?**
 #
-# A mask works like a lighting desk: it turns every patch of a spectrogram up or down, and keeps the
-# rest of the mixture as it is. You will build the best possible desk, hear where it still fails,
-# and find the one thing that it cannot light: the phase.
+# A mask works like a mixing desk with a fader for every patch of a spectrogram: it turns each patch of the
+# mixture up or down, and can do nothing else. You will build the best possible mask, hear where it still
+# fails, and find the one thing that it cannot change: the phase.
 #
 # | | |
 # |---|---|
@@ -33,24 +33,25 @@ import torch
 
 import demucs_lab as lab
 from demucs_lab import masking, metrics, plots
+from demucs_lab.evaluation.ceiling import ceiling
 from demucs_lab.spectral import istft, stft
 
-songs = lab.datasets.LabSongs.starter("test")  # real music: lab.datasets.MUSDB18(split="train")
+songs = lab.datasets.LabSongs.starter("test")
+# real music: songs = lab.datasets.MUSDB18(split="train")
 
 # %% [markdown]
-# That last line is the only one to change when you want this whole lesson on real music. The songs
-# used here were composed and rendered by the kit, so every stem is known exactly and free to share.
+# (To run this whole lesson on real music, put the last line in the place of the one above it.)
 #
 # ## Hear it
 #
 # Press play, then solo the **bass**. Now switch from *original* to *ratio mask*: the same bass, as the
-# ratio mask returns it when it is told the truth. The notes are right and in place, yet it sounds as if heard
-# through a door.
+# ratio mask returns it when it is told the true stems. A method that is told the answer is an **oracle**. The
+# notes are right and in place, yet it sounds as if heard through a door.
 
 
 # %%
 def middle(track, seconds=10.0):
-    """The middle of a song, where everybody plays."""
+    """The middle of a song, where every source plays."""
     seconds = min(seconds, track.duration)
     return track.excerpt((track.duration - seconds) / 2, seconds)
 
@@ -60,64 +61,59 @@ def named(stems):
 
 
 song = middle(songs[0])
-n_fft = 2 ** round(math.log2(0.093 * song.samplerate))  # the power of two nearest to 93 ms
+n_fft = 2 ** round(math.log2(0.093 * song.samplerate))  # about 93 ms
 best = masking.oracle(song.stems, "irm1", n_fft)
 lab.widgets.StemPlayer(song, systems={"ratio mask": named(best)})
 
 # %% [markdown]
 # ## Predict
-#
-# The mask was computed from the true stems. Nothing was guessed, nothing was learned. What SDR does
-# the bass have?
-#
-# - **a** infinite: with the answer known, nothing can go wrong
-# - **b** 30 to 60 dB: only rounding and the window are left
-# - **c** 5 to 15 dB: a clearly audible error
-# - **d** about 0 dB: no better than silence
 
 # %% predict="bass_ceiling"
-choice = "c"
-lab.predict("bass_ceiling", choice)
 
 # %% [markdown]
 # ## What is in a cell?
 #
 # You have seen spectrograms in the player. Here is how one is made. Cut the sound into short pieces, the
-# **windows**, and ask each: how much of you stands still, how much swings once in this time, how much
-# twice, …? Each of these questions is a **bin**. Its answer is an arrow. Three sounds of eight samples:
+# **windows**. Of each, find out: how much of it stands still, how much swings once in this time, how much
+# twice, and so on? Each of these frequencies is a **bin**. The result for a bin is an arrow, a complex number.
+# Three sounds of eight samples:
 
 # %%
 turns = 2 * math.pi * torch.arange(8) / 8
-sounds = {"once": turns.cos(), "once, later": turns.sin(), "twice": (2 * turns).cos()}
-print(f"{'swings':12} bin:  0  1  2  3  4   direction of the longest")
+twice = (2 * turns).cos()
+sounds = {"once": turns.cos(), "once, later": turns.sin(), "twice": twice}
+print(f"{'swings':12} bin:  0  1  2  3  4   phase of the largest")
 for name, samples in sounds.items():
     arrows = torch.fft.rfft(samples)
-    lengths = "".join(f"{size:3.0f}" for size in arrows.abs())
-    angle = torch.rad2deg(arrows[arrows.abs().argmax()].angle())
-    print(f"{name:12}     {lengths} {angle:14.0f}°")
+    magnitudes = "".join(f"{size:3.0f}" for size in arrows.abs())
+    phase = torch.rad2deg(arrows[arrows.abs().argmax()].angle())
+    print(f"{name:12}     {magnitudes} {phase:14.0f}°")
 
 # %% [markdown]
-# The *length* says how loud. The same wave a quarter of its period later keeps its length, and its arrow
-# turns by 90°: the *direction*, the **phase**, says where in its swing the wave is. A picture shows the
-# lengths alone.
+# The length of the arrow, its **magnitude**, says how loud. The same wave a quarter of its period later keeps
+# its magnitude, and its arrow turns by 90°. The direction of the arrow, its **phase**, says where in its swing
+# the wave is. The picture of a spectrogram shows the magnitudes alone.
 #
-# That is the **STFT**, short-time Fourier transform. Each window is faded in and out and the next one
-# starts a **hop** later, here a quarter of a window, so that they overlap. Nothing is lost: `istft` turns
-# the arrows into sound again.
+# Done for every window, that is the **STFT**, the short-time Fourier transform. Each window is faded in and
+# out, and the next one starts a **hop** later, here a quarter of a window, so that they overlap. In shapes,
+# **F** counts the bins and **N** the windows (or *frames*). Nothing is lost: `istft` turns the arrows into
+# sound again.
 
 # %%
 spectra = stft(song.stems, n_fft)  # complex numbers: arrows
 window, hop = 1000 * n_fft / song.samplerate, 250 * n_fft / song.samplerate
-print(f"windows of {window:.0f} ms, one every {hop:.0f} ms; bins {1000 / window:.1f} Hz apart")
-print("[sources, channels, bins, windows] =", list(spectra.shape))
+print(f"windows of {window:.0f} ms, one every {hop:.0f} ms; ", end="")
+print(f"bins {1000 / window:.1f} Hz apart")
+print("[S, C, F, N] =", list(spectra.shape))
 back = istft(spectra, song.stems.shape[-1], n_fft)
-print("there and back, largest change below 0.00001:", bool((back - song.stems).abs().max() < 1e-5))
+change = (back - song.stems).abs().max()
+print("there and back, largest change below 0.00001:", bool(change < 1e-5))
 
 # %% [markdown]
 # ## The idea, in one cell
 #
-# A cell is one bin of one window. Two sources meet in it, 3 long and 4 long. Sounds add up, and so do
-# their arrows. A mask may only make that sum shorter. It cannot turn it.
+# A **cell** is one bin of one window. Two sources meet in it, with magnitudes of 3 and 4. Sounds add up, and
+# so do their arrows. A mask may only make that sum smaller. It cannot turn it.
 
 # %%
 a = torch.tensor(3 + 0j)
@@ -125,7 +121,7 @@ print("angle of B   mixture   3/7 of it   distance from A")
 for degrees in (0, 90, 180):
     b = torch.polar(torch.tensor(4.0), torch.tensor(math.radians(degrees)))
     mixture = a + b
-    estimate = 3 / 7 * mixture  # A's share, by length
+    estimate = 3 / 7 * mixture  # A's share of the magnitudes
     print(
         f"{degrees:7d}°  {mixture.abs():10.2f}  {estimate.abs():10.2f}  "
         f"{(a - estimate).abs():14.2f}"
@@ -133,7 +129,7 @@ for degrees in (0, 90, 180):
 
 # %% [markdown]
 # When both arrows point the same way, the share 3/7 gives A back exactly. At 90° the estimate is too
-# short *and* points elsewhere. At 180° the mixture points the other way, and the masked A does too.
+# small *and* points elsewhere. At 180° the mixture points the other way, and so does the masked A.
 
 # %%
 plots.phasors(torch.tensor([3 + 0j, 4j]))
@@ -141,19 +137,19 @@ plots.phasors(torch.tensor([3 + 0j, 4j]))
 # %% [markdown]
 # ## Build it
 #
-# The share of source $s$ in a cell, with an exponent $p$ that you choose, is the **ideal ratio mask**:
+# The share of source $s$ in a cell, with an exponent $p$ that you choose, is the **ideal ratio mask**, IRM:
 #
 # $$M_s = \frac{|X_s|^p}{\sum_k |X_k|^p}$$
 #
-# *Ideal* because it needs the true $|X_s|$. With $p = 2$ it is the mask of the SiSEC 2018 campaign
-# ([arXiv:1804.06267](https://arxiv.org/abs/1804.06267)). You may meet a formula that divides by the length
-# of the *mixture* instead: that number has no upper bound, since two arrows can cancel.
+# It is *ideal* because it needs the true magnitudes $|X_s|$. With $p = 2$ it is the mask of the SiSEC 2018
+# campaign ([arXiv:1804.06267](https://arxiv.org/abs/1804.06267)). You may meet a formula that divides by the
+# magnitude of the *mixture* instead: that number has no upper bound, since two arrows can cancel.
 #
 # ### Exercise 2.1 · The ratio mask
 # ● ○ ○ difficulty · ● ● ● importance · 5–10 minutes
 #
-# In every cell of the spectrogram, what share of the sound belongs to each source? Give a cell where
-# nobody plays back in equal shares. A very quiet cell is not silent.
+# In every cell of the spectrogram, what share of the sound belongs to each source? A cell in which every
+# source is silent is shared equally. A very quiet cell is not silent.
 #
 # <details><summary>Classic ways to get it wrong</summary>
 #
@@ -167,14 +163,15 @@ def ratio_mask(magnitudes, power=1.0):
     """Share of each source in every cell.
 
     magnitudes: [S, ..., F, N], at least 0; power: p > 0.
-    Returns shares of the same shape that add up to 1 over S. Lengths of 3 and 1 have the shares
-    0.75 and 0.25; with power=2, 0.9 and 0.1.
+    Returns shares of the same shape that add up to 1 over S. Magnitudes of 3 and 1
+    have the shares 0.75 and 0.25; with power=2, 0.9 and 0.1.
     """
     ### BEGIN SOLUTION
     loudest = magnitudes.amax(0)
     share = (magnitudes / loudest.where(loudest > 0, 1.0)) ** power
     total = share.sum(0)
-    return torch.where(total > 0, share / total.where(total > 0, 1.0), 1 / len(magnitudes))
+    equal = 1 / len(magnitudes)
+    return torch.where(total > 0, share / total.where(total > 0, 1.0), equal)
     ### END SOLUTION
 
 
@@ -184,7 +181,7 @@ ratio_mask = lab.check("ratio_mask", ratio_mask)
 # %% [markdown]
 # Stuck? `lab.hint("ratio_mask")` gives one hint at a time. Right or wrong, the lesson goes on.
 #
-# Here are the masks of our song. Bright means *mine*.
+# Here are the masks of our song. A bright cell belongs to the source.
 
 # %%
 plots.masks(ratio_mask(spectra.abs()), song.samplerate, top_hz=2000)
@@ -193,13 +190,13 @@ plots.masks(ratio_mask(spectra.abs()), song.samplerate, top_hz=2000)
 # ### Exercise 2.2 · The binary mask
 # ● ○ ○ difficulty · ● ● ○ importance · 5 minutes
 #
-# The strictest desk has switches, no faders: the loudest source takes the whole cell. If two are equally
-# loud, the first one takes it.
+# The strictest desk has switches instead of faders: the loudest source takes the whole cell. If two are
+# equally loud, the first one takes it.
 #
 # <details><summary>Classic ways to get it wrong</summary>
 #
-# Asking for more than half, which among four often nobody has · two winners in a tie · returning the
-# winner's number · True and False, which cannot multiply a spectrogram.
+# Asking for more than half, which among four sources often none has · two winners in a tie · returning the
+# winner's number · True and False instead of 1 and 0.
 # </details>
 
 
@@ -222,12 +219,12 @@ binary_mask = lab.check("binary_mask", binary_mask)
 # ### Exercise 2.3 · Separate with a mask
 # ● ● ○ difficulty · ● ● ● importance · 10 minutes
 #
-# Now the whole way: from the stems to a mask, from the mixture to masked spectrograms, and back to
-# sound. `stft(wav, n_fft)` and `istft(spec, length, n_fft)` are imported above.
+# Now do all of it: from the stems to a mask, from the mixture to masked spectrograms, and back to sound.
+# `stft(wav, n_fft)` and `istft(spec, length, n_fft)` are imported above.
 #
 # <details><summary>Classic ways to get it wrong</summary>
 #
-# Masking the true source, which nobody has · adding lengths instead of arrows · forgetting the song's
+# Masking the true stem instead of the mixture · adding magnitudes instead of arrows · forgetting the song's
 # own length · one mask for both channels.
 # </details>
 
@@ -251,47 +248,49 @@ def separate(stems, mask, n_fft):
 separate = lab.check("separate", separate)
 
 # %% [markdown]
-# Three desks, one song. How far did they get?
+# Three masks, one song. How well do they separate it?
+
 
 # %%
+def scored(estimates):
+    """SDR of every source by its name."""
+    return named(metrics.sdr(stems, estimates).tolist())
+
+
 stems = song.stems
-desks = {
+masked_by = {
     "binary": separate(stems, binary_mask, n_fft),
     "ratio p=1": separate(stems, ratio_mask, n_fft),
     "ratio p=2": separate(stems, lambda m: ratio_mask(m, 2.0), n_fft),
 }
-scores = {name: named(metrics.sdr(stems, wavs).tolist()) for name, wavs in desks.items()}
-lowest = min(scores["ratio p=1"], key=scores["ratio p=1"].get)
-plots.bars(
-    scores,
-    "SDR, dB",
-    f"with the answer known, no source gets more than {max(map(max, (v.values() for v in scores.values()))):.1f} dB; "
-    f"with p=1, {lowest} gets least, {scores['ratio p=1'][lowest]:.1f} dB.",
-)
+scores = {name: scored(wavs) for name, wavs in masked_by.items()}
+plots.bars(scores, "SDR, dB")
 
 # %% [markdown]
-# So much for knowing the answer. Go back to your prediction: was it near?
+# Every mask was told the answer, and yet every source has an error that you can hear. Was your prediction
+# right?
 #
 # ## Listen again
 #
-# Switch between the three desks while one stem is on solo. The **binary** mask chirps: cells fall silent
-# and come back (the old name is *musical noise*). The **ratio** mask with p = 1 is smooth but lets the
-# others shine through. Then choose *missing from binary*: everything you hear there was lost.
+# Switch between the three masks while one source is on solo. The **binary** mask chirps: cells fall silent
+# and come back (this is called *musical noise*). The **ratio** mask with p = 1 is smooth but lets the
+# others through. Then choose *missing from binary*: everything you hear there was lost.
 
 # %%
-lab.widgets.StemPlayer(song, systems={name: named(wavs) for name, wavs in desks.items()})
+systems = {name: named(wavs) for name, wavs in masked_by.items()}
+lab.widgets.StemPlayer(song, systems=systems)
 
 # %% [markdown]
-# ## Who is to blame, the length or the direction?
+# ## Which is to blame, the magnitude or the phase?
 #
-# A mask gets two things wrong in each cell: the length is not quite right, and the direction is the
-# mixture's. To know which costs more, mend one and keep the other.
+# A mask gets two things wrong in each cell: the magnitude is not quite right, and the phase is the
+# mixture's. To know which costs more, correct one and keep the other.
 #
 # ### Exercise 2.4 · Swap the phase
 # ● ● ○ difficulty · ● ● ● importance · 5–10 minutes
 #
-# Keep the length of one arrow, take the direction of another: $|A|\,e^{i\angle B}$. Zero points
-# nowhere: give it the phase 0.
+# Take the magnitude of one cell and the phase of another: $|A|\,e^{i\angle B}$. Where B is zero it has no
+# phase: use 0.
 #
 # <details><summary>Classic ways to get it wrong</summary>
 #
@@ -302,9 +301,10 @@ lab.widgets.StemPlayer(song, systems={name: named(wavs) for name, wavs in desks.
 
 # %% exercise="swap_phase"
 def swap_phase(magnitude_of, phase_of):
-    """Complex spectrogram with the magnitude of the first and the phase of the second.
+    """Spectrogram with the magnitude of the first and the phase of the second.
 
-    Both complex [..., F, N]; so is the result. The length of 2i in the direction of −3 is −2.
+    Both complex [..., F, N]; so is the result. The magnitude of 2i with the phase
+    of −3 is −2.
     """
     ### BEGIN SOLUTION
     return torch.polar(magnitude_of.abs(), torch.angle(phase_of))
@@ -315,41 +315,35 @@ def swap_phase(magnitude_of, phase_of):
 swap_phase = lab.check("swap_phase", swap_phase)
 
 # %% [markdown]
-# Now mend one thing at a time.
+# Now correct one thing at a time.
 
 # %%
 mixture = spectra.sum(0).expand_as(spectra)
 masked = ratio_mask(spectra.abs()) * mixture
 length = stems.shape[-1]
-repaired = {
+corrected = {
     "mask, mixture's phase": masked,
-    "true length, mixture's phase": swap_phase(spectra, mixture),
+    "true magnitude, mixture's phase": swap_phase(spectra, mixture),
     "mask, true phase": swap_phase(masked, spectra),
 }
-repaired = {name: istft(spec, length, n_fft) for name, spec in repaired.items()}
-gain = {name: metrics.sdr(stems, wavs) for name, wavs in repaired.items()}
-plain, true_length, true_phase = gain.values()
-plots.bars(
-    {name: named(db.tolist()) for name, db in gain.items()},
-    "SDR, dB",
-    f"mending the length changes the mean by {(true_length - plain).mean():+.1f} dB, mending the "
-    f"phase by {(true_phase - plain).mean():+.1f} dB.",
-)
+corrected = {name: istft(spec, length, n_fft) for name, spec in corrected.items()}
+scores = {name: scored(wavs) for name, wavs in corrected.items()}
+plots.bars(scores, "SDR, dB")
 
 # %% [markdown]
-# Read that again: give the mask every length *exactly*, keep the mixture's phase, and next to nothing is
-# won; a stem may even lose, because an arrow that points the wrong way had better be short. Keep the
-# wrong lengths, give it the true phase, and much is won. That is the price of the phase.
+# With every magnitude *exactly* right and the mixture's phase, the SDR hardly changes. A source may even lose,
+# because the error is smaller when an arrow that points the wrong way is short. With the mask's wrong
+# magnitudes and the true phase, every source gains several decibels. That is the price of the phase.
 #
-# Can you hear it? This blind test plays the true bass as A, and the bass of true length with the
-# mixture's phase as B. X is one of them: which? Ten trials; nine or ten right would happen by guessing
-# about once in a hundred times.
+# Can you hear it? This blind test plays the true bass as A, and the bass of true magnitude with the
+# mixture's phase as B. X is one of them: which? There are ten trials. By guessing, nine or ten right answers
+# happen about once in a hundred tests.
 
 # %%
 bass = lab.SOURCES.index("bass")
 lab.widgets.ABX(
     stems[bass],
-    repaired["true length, mixture's phase"][bass],
+    corrected["true magnitude, mixture's phase"][bass],
     song.samplerate,
     names=("true bass", "wrong phase"),
 )
@@ -359,27 +353,19 @@ lab.widgets.ABX(
 #
 # You may read that a degree of phase costs more at 100 Hz than at 4 kHz, because it is a longer way in
 # centimetres, and that this is why bass is hard to separate. First, guess.
-#
-# Two tones, 100 Hz and 4 kHz, are both turned by 10°. Which one loses more SDR?
-#
-# - **a** the 100 Hz tone: a low tone's degree is a longer way
-# - **b** the 4 kHz tone: it has more periods to go wrong in
-# - **c** both lose the same
 
 # %% predict="phase_myth"
-choice = "c"
-lab.predict("phase_myth", choice)
 
 # %% [markdown]
 # ### Exercise 2.5 · What a phase error costs
 # ● ● ○ difficulty · ● ● ○ importance · 10 minutes
 #
-# The true arrow has length 1, the wrong one too, φ degrees away. The error joins their tips. How long
-# is it, and what SDR is that? Check by hand: at 60° the triangle has three equal sides.
+# The true arrow has magnitude 1, and so has the wrong one, φ degrees away. The error is the arrow that joins
+# their tips. How large is it, and what SDR is that? Check by hand: at 60° the triangle has three equal sides.
 #
 # <details><summary>Classic ways to get it wrong</summary>
 #
-# Degrees into a function that wants radians · 10·log10 for a length · sin φ for the third side ·
+# Degrees into a function that wants radians · 10·log10 for a magnitude · sin φ for the third side ·
 # forgetting that −40° is an error too.
 # </details>
 
@@ -404,7 +390,7 @@ sdr_of_phase_error = lab.check("sdr_of_phase_error", sdr_of_phase_error)
 # ● ● ○ difficulty · ● ● ○ importance · 5 minutes
 #
 # What *is* worse at some frequencies is an error in **time**. A tone of `hz` hertz comes `seconds` too
-# late: by how many degrees is it turned? Your last function does the rest.
+# late: by how many degrees is its phase turned? Your last function does the rest.
 #
 # <details><summary>Classic ways to get it wrong</summary>
 #
@@ -414,7 +400,7 @@ sdr_of_phase_error = lab.check("sdr_of_phase_error", sdr_of_phase_error)
 
 # %% exercise="sdr_of_delay"
 def sdr_of_delay(seconds, hz):
-    """SDR in dB of a tone of `hz` hertz that comes `seconds` late (numbers or tensors)."""
+    """SDR in dB of a tone of `hz` hertz that is `seconds` late (numbers or tensors)."""
     ### BEGIN SOLUTION
     return sdr_of_phase_error(360 * torch.as_tensor(hz) * torch.as_tensor(seconds))
     ### END SOLUTION
@@ -430,7 +416,8 @@ sdr_of_delay = lab.check("sdr_of_delay", sdr_of_delay)
 # %%
 def tone_sdr(hz, turn):
     time = torch.arange(48000, dtype=torch.float64) / 48000
-    tone, wrong = (torch.sin(2 * math.pi * hz * time - angle)[None] for angle in (0.0, turn))
+    angle = math.tau * hz * time  # τ is 2π
+    tone, wrong = angle.sin()[None], (angle - turn).sin()[None]
     return metrics.sdr(tone, wrong).item()
 
 
@@ -442,21 +429,21 @@ lines = {
 }
 dots = {
     "10° wrong, measured": [tone_sdr(hz, math.radians(10)) for hz in pitches],
-    "27.8 µs late, measured": [tone_sdr(hz, 2 * math.pi * hz * late) for hz in pitches],
+    "27.8 µs late, measured": [tone_sdr(hz, math.tau * hz * late) for hz in pitches],
 }
 plots.curves(
     pitches,
     lines,
     "pitch, Hz",
     "SDR, dB",
-    "ten degrees cost the same at every pitch; 27.8 microseconds cost more the higher the tone.",
+    "The SDR of a tone with an error of phase, and with an error of time.",
     dots=dots,
     log_x=True,
 )
 
 # %% [markdown]
-# So the myth has it the wrong way round. The same phase error costs the same SDR at any pitch: 1° is
-# 35.2 dB, 10° is 15.2 dB, 60° is 0 dB. The same *time* error hurts high tones more.
+# So the myth is wrong. The same error of phase costs the same SDR at any pitch: 1° gives 35.2 dB, 10° gives
+# 15.2 dB, 60° gives 0 dB. The same error of *time* costs more at a high pitch.
 #
 # ## A surprise: random errors are cheaper
 #
@@ -464,12 +451,13 @@ plots.curves(
 
 # %%
 spread = (3, 10, 30, 60)
-print("turned by   formula   " + "   ".join(f"{name:>6}" for name in lab.SOURCES))
+header = "   ".join(f"{name:>6}" for name in lab.SOURCES)
+print(f"turned by   formula   {header}")
 for degrees in spread:
     turned = istft(masking.rotate_phase(spectra, degrees), length, n_fft)
     row = "   ".join(f"{db:6.1f}" for db in metrics.sdr(stems, turned))
-    formula = round(float(sdr_of_phase_error(float(degrees))), 1) + 0.0  # never -0.0
-    print(f"{degrees:8d}°   {formula:7.1f}   {row}")
+    formula = round(float(sdr_of_phase_error(float(degrees))), 1)
+    print(f"{degrees:8d}°   {formula + 0.0:7.1f}   {row}")  # + 0.0: never -0.0
 
 # %% [markdown]
 # The measured SDR is several decibels *better* than the formula. Every sample lies in four overlapping
@@ -494,89 +482,100 @@ for name, spec in cases.items():
     print(f"{name:15}  in the cells {cells:5.1f} dB   in the sound {sound:5.1f} dB")
 
 # %% [markdown]
-# Hardly. Neighbouring windows see the same two sources, so their errors agree and do not cancel. That is
-# the worst kind of error to make: a consistent one.
+# Hardly. Neighbouring windows hold the same two sources, so their errors agree and do not cancel. An error
+# that is the same everywhere is the worst kind.
 #
 # ## Why the bass, then?
 #
-# In the published oracle table, further down, the bass comes last. On our songs it shares the last place
-# with *other*. If low notes are not more sensitive, why? Take four songs. How much of its energy does each
-# source keep below 250 Hz, how much in cells where it is *outvoted* (less than half of the cell is its
-# own), and how far away from its arrow does the mixture point?
+# In the published table of oracles, further down, the bass comes last. On our songs it shares the last place
+# with *other*. If low notes are not more sensitive, why? Take four songs and ask of each source: how much of
+# its energy lies below 250 Hz? How much lies in cells where it is *outvoted*, that is, where its share is
+# below one half? And by which angle does the phase of the mixture differ from its own?
 
 
 # %%
 def crowding(track):
-    """[S, 3]: energy below 250 Hz, energy where outvoted, angle to the mixture (by energy)."""
+    """[S, 3]: energy below 250 Hz, energy where outvoted, angle to the mixture.
+
+    The angle is the mean over all cells, weighted by the energy of the source.
+    """
     X = stft(track.stems, n_fft)
     weight = X.abs() ** 2 / (X.abs() ** 2).sum((1, 2, 3), keepdim=True)
-    low = (torch.arange(X.shape[-2]) * track.samplerate / n_fft < 250)[:, None]
+    hz = torch.arange(X.shape[-2]) * track.samplerate / n_fft
+    low = (hz < 250)[:, None]
     outvoted = ratio_mask(X.abs()) < 0.5
     angle = torch.rad2deg(torch.angle(X * X.sum(0).conj()).abs())
-    return torch.stack([(weight * what).sum((1, 2, 3)) for what in (low, outvoted, angle)], 1)
+    columns = [(weight * what).sum((1, 2, 3)) for what in (low, outvoted, angle)]
+    return torch.stack(columns, 1)
 
 
 few = [middle(track) for track in songs[:4]]
 print("         below 250 Hz   outvoted   angle to the mixture")
-for name, row in zip(lab.SOURCES, sum(map(crowding, few)) / len(few), strict=True):
+mean = sum(map(crowding, few)) / len(few)
+for name, row in zip(lab.SOURCES, mean, strict=True):
     print(f"{name:7}  {row[0]:12.0%}  {row[1]:9.0%}  {row[2]:20.1f}°")
 
 # %% [markdown]
-# Below 250 Hz a window of 93 ms has some twenty bins. The bass and the kick drum both want them, and the
-# bass is outvoted most. Is it because it is low, or because it is *crowded*? There is a way to ask: send
-# one player home, and separate the others again. The bass stays as low as it was.
+# Below 250 Hz a window of 93 ms has some twenty bins. The bass and the kick drum share them, and the bass is
+# outvoted most. Is it because it is low, or because it is *crowded*? There is a test: leave one source out of
+# the mixture, and separate the other three again. The bass stays as low as it was.
 
 # %%
-at_home = {"nobody": []} | {name: [s] for s, name in enumerate(lab.SOURCES)}
-print("at home  " + "  ".join(f"{name:>7}" for name in lab.SOURCES) + "   SDR, dB")
-for name, missing in at_home.items():
-    playing = [s for s in range(len(lab.SOURCES)) if s not in missing]
+everyone = range(len(lab.SOURCES))
+without = {
+    ", ".join(lab.SOURCES[s] for s in everyone if s != out): out
+    for out in (None, *everyone)
+}
+print(f"{'who plays':28}" + "".join(f"{name:>9}" for name in lab.SOURCES))
+for names, out in without.items():
+    playing = [s for s in everyone if s != out]
     db = torch.zeros(len(lab.SOURCES), dtype=torch.float64)
     for track in few:
         wavs = track.stems[playing]
-        db[playing] += metrics.sdr(wavs, separate(wavs, ratio_mask, n_fft)).double() / len(few)
-    cells = (f"{db[s]:7.1f}" if s in playing else "      –" for s in range(len(lab.SOURCES)))
-    print(f"{name:7}  " + "  ".join(cells))
+        found = metrics.sdr(wavs, separate(wavs, ratio_mask, n_fft))
+        db[playing] += found.double() / len(few)
+    cells = (f"{db[s]:9.1f}" if s != out else f"{'–':>9}" for s in everyone)
+    print(f"{names:28}" + "".join(cells) + " dB")
 
 # %% [markdown]
-# Read the column of the bass. Without the drums it gains a lot; without the singer, next to nothing: she
-# was never in its cells. So it is not the pitch, and no delicate phase. The bass suffers because it is
-# *crowded*: in a shared cell the mixture points elsewhere. The voice and *other* crowd one another in the
-# same way, higher up.
+# Read the column of the bass. Without the drums it gains a lot; without the vocals, next to nothing, because
+# they share few cells with it. So the reason is not the pitch, nor a phase that is more sensitive. The bass
+# suffers because it is *crowded*: in a shared cell the mixture has another phase. In the same way the vocals
+# and *other* crowd one another, at higher frequencies.
 #
-# If crowding is to blame, narrower bins must help. A longer window has narrower bins. (`ibm` is your
-# binary mask; `irm1` and `irm2` are your ratio mask with p = 1 and 2; `magnitude` has the true length and
+# If crowding is to blame, narrower bins must help. A longer window has narrower bins. (`ibm` is your ideal
+# binary mask; `irm1` and `irm2` are your ratio mask with p = 1 and 2; `magnitude` has the true magnitude and
 # the mixture's phase; `psm` is explained below.)
 
 # %%
 sizes = [n_fft // 8, n_fft // 4, n_fft // 2, n_fft, 2 * n_fft, 8 * n_fft]
-result = masking.ceiling(few, ("ibm", "irm1", "irm2", "psm", "magnitude"), sizes)
-result.figure()
+ceiling(few, ("ibm", "irm1", "irm2", "psm", "magnitude"), sizes).figure()
 
 # %% [markdown]
-# Up to a point it does. Then the window lasts so long that drum hits smear over it and neighbouring
-# notes share it, and the curves fall again. Every mask pays, somewhere.
+# Up to a point it does. Then the window lasts so long that drum hits are smeared over it and successive
+# notes share it, and the curves fall again. No window suits every sound.
 #
-# The same as a table, for the window of this lesson. `mwf` is new, the Wiener filter, which may also mix
-# the two channels; so is `irm1_phase`, your ratio mask with the true phase:
+# The same as a table, for the window of this lesson. Two rows are new: `mwf` is the multichannel Wiener
+# filter, which may also mix the two channels, and `irm1_phase` is your ratio mask with the true phase.
 
 # %%
-print(masking.ceiling(few, ("mixture", "ibm", "irm1", "irm2", "psm", "mwf", "irm1_phase"), [n_fft]))
+methods = ("mixture", "ibm", "irm1", "irm2", "psm", "mwf", "irm1_phase")
+print(ceiling(few, methods, [n_fft]))
 
 # %% [markdown]
 # `psm` is the *phase-sensitive* mask: in every cell, the one number between 0 and 1 that leaves the
 # least error. No real mask in that range can do better, cell by cell. It is the true ceiling of this
-# lesson, and it is still a ceiling.
+# lesson, and still far below a perfect result.
 #
-# One more number, so that nobody blames the transform: a **complex** mask may turn the arrow too.
+# One more number shows that the transform is not to blame: a **complex** mask may turn the arrow too.
 
 # %%
 turned = metrics.sdr(stems, masking.oracle(stems, "complex", n_fft))
 print(f"complex mask: every source above {10 * math.floor(turned.min() / 10)} dB")
 
 # %% [markdown]
-# Rounding is all that is left. The limit is not in the spectrogram, which loses nothing. It
-# is in keeping the mixture's phase.
+# Only rounding is left. So the limit does not come from the spectrogram, which loses nothing. It comes from
+# keeping the mixture's phase.
 #
 # ## What the papers found
 #
@@ -594,18 +593,18 @@ print(f"complex mask: every source above {10 * math.floor(turned.min() / 10)} dB
 
 # %%
 short = 2 ** round(math.log2(0.046 * song.samplerate))
-separated = (
-    (track.name, track.stems, masking.oracle(track.stems, "irm2", short), track.samplerate)
-    for track in few
-)
+separated = [
+    (one.name, one.stems, masking.oracle(one.stems, "irm2", short), one.samplerate)
+    for one in few
+]
 print(metrics.report(separated))
 
 # %% [markdown]
-# The order of magnitude is the same, and so is the story of the bass. The numbers cannot be the same:
-# these are a few short songs of another kind. The recipes differ too: BSSEval's rows are medians over
-# seconds and songs, nSDR is one number for a whole song (lesson 01).
+# The scores are of the same order, and the bass is low here too. The numbers cannot be the same: these are a
+# few short songs of another kind. The recipes differ too: BSSEval's rows are medians over seconds and songs,
+# nSDR is one number for a whole song (lesson 01).
 #
-# Has anybody passed the line?
+# Has a model passed the line of the oracle?
 #
 # | dB | bass | all | |
 # |---|---|---|---|
@@ -616,47 +615,24 @@ print(metrics.report(separated))
 # | Band-Split RNN | 7.22 | 8.24 | bass, drums (9.01), vocals (10.01) and the mean (2211.08553, Table 1) |
 # | HT Demucs, fine-tuned, 800 more songs | 10.39 | 9.00 | bass, drums (10.08) and the mean (2211.08553, Table 1) |
 #
-# You often read that Demucs beat the oracle on bass with 7.6 dB. It did, with 150 songs more than
-# MUSDB18 has; without them it scored 7.01.
+# You often read that Demucs beat the oracle on bass with 7.6 dB. It did, but it was trained on 150 songs more
+# than MUSDB18 has; without them it scored 7.01.
 #
 # ## Summary
 #
 # - A mask keeps the mixture's phase. In cells that two sources share, that phase is wrong.
 # - Knowing every magnitude exactly does not help much. Knowing the phase does.
-# - A phase error costs the same at every pitch. Bass loses because its cells are crowded.
-# - Longer windows help until time is shared instead of frequency.
-# - The oracle bounds *real masks*, not separation. Models that make their own phase may pass.
+# - A phase error costs the same at every pitch. The bass loses because its cells are crowded.
+# - Longer windows help, until sounds share a cell in time instead of frequency.
+# - The oracle limits *real masks*, not separation. Models that make their own phase can score higher.
 #
 # ## Quiz
-#
-# Which of these real masks between 0 and 1 leaves the least squared error?
-# **a** binary · **b** ratio, p = 1 · **c** ratio, p = 2 · **d** phase-sensitive
 
 # %% predict="best_in_range"
-choice = "d"
-lab.predict("best_in_range", choice)
-
-# %% [markdown]
-# A model scores higher than the IRM on bass. What follows?
-#
-# - **a** the measurement is wrong: an oracle cannot be beaten
-# - **b** the model is not bound to real masks with the mixture's phase
-# - **c** the model has seen the test songs
 
 # %% predict="oracle_beaten"
-choice = "b"
-lab.predict("oracle_beaten", choice)
-
-# %% [markdown]
-# Why does a longer window raise the ceiling, up to a point?
-#
-# - **a** more bins: two low notes no longer share one
-# - **b** more samples: less rounding
-# - **c** a longer window hears more of the song at once
 
 # %% predict="window_question"
-choice = "a"
-lab.predict("window_question", choice)
 
 # %%
 lab.progress("02")
@@ -664,8 +640,8 @@ lab.progress("02")
 # %% [markdown]
 # ## Go deeper
 #
-# Read next: `demucs_lab/masking.py`, where every oracle of this lesson is a few lines, and
-# `demucs_lab/spectral.py`, the one STFT behind them.
+# Read next: `demucs_lab/masking.py`, where every oracle of this lesson is a few lines,
+# `demucs_lab/evaluation/ceiling.py`, which measures them, and `demucs_lab/spectral.py`, the STFT behind them.
 #
 # Two open experiments:
 #
@@ -673,4 +649,4 @@ lab.progress("02")
 #    `irm2` again. How much of the Wiener filter's lead was stereo?
 # 2. **Your own band.** Put the stems of one of your songs (`drums.wav`, `bass.wav`, `other.wav`,
 #    `vocals.wav`) into a folder and set `songs = lab.datasets.StemsFolder("that folder")` at the top.
-#    Whose bass is more crowded?
+#    In which band is the bass more crowded?

@@ -83,37 +83,8 @@ def predict(name: str, choice: str | float | None) -> None:
     if prediction is None:
         print(_unknown("prediction", name, all_predictions()))
         return
-    if isinstance(prediction.answer, str):
-        options = prediction.options or {}
-        letters = [f'"{letter}"' for letter in options]
-        asked = f"{', '.join(letters[:-1])} or {letters[-1]}"
-        key = str(choice).strip().strip("()").lower()
-        if choice is None:
-            print(f"Make your guess first: set choice to {asked}, then run this cell again.")
-        elif key not in options:
-            print(f"{choice!r} is not one of the choices: set choice to {asked}.")
-        else:
-            right = key == prediction.answer
-            print(f"{'✓' if right else '✗'} {key}) {options[key]}\n  {prediction.why[key]}")
-            if right:
-                _progress.solved(name)
-        return
-    if choice is None:
-        unit = f" (in {prediction.unit})" if prediction.unit else ""
-        print(f"Make your guess first: set choice to a number{unit}, then run this cell again.")
-        return
-    try:
-        guess = float(choice)
-    except (TypeError, ValueError):
-        print(f"{choice!r} is not a number.")
-        return
-    off = guess - prediction.answer
-    right = abs(off) <= prediction.within
-    why = prediction.why["right" if right else "low" if off < 0 else "high"]
-    unit = f" {prediction.unit}" if prediction.unit else ""
-    mark = "✓" if right else "✗"
-    print(f"{mark} your guess {guess:g}{unit}, the answer {prediction.answer:g}{unit}")
-    print(f"  {why}")
+    right, said = prediction.judge(choice)
+    print(said)
     if right:
         _progress.solved(name)
 

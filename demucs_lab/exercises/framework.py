@@ -64,7 +64,12 @@ class Exercise:
 class Prediction:
     """A guess before the measurement: every answer, right or wrong, has its own explanation.
 
+    The build writes question and options into the lesson, so they stand here alone.
+
     Args:
+        name: what the lesson's marker `# %% predict="…"` says.
+        lesson: two digits, e.g. "02".
+        question: as the learner reads it, in Markdown.
         options: what each choice says, e.g. {"a": "It gets louder.", "b": …}; None for a number.
         answer: the right choice, or the right number.
         why: the explanation of each choice; for a number those of "low", "high" and "right".
@@ -80,6 +85,41 @@ class Prediction:
     options: Mapping[str, str] | None = None
     within: float = 0.0
     unit: str = field(default="")
+
+    def judge(self, choice: str | float | None) -> tuple[bool, str]:
+        """Whether a guess is right, and what the learner reads about it."""
+        if isinstance(self.answer, str):
+            return self._judge_letter(choice)
+        return self._judge_number(choice, self.answer)
+
+    def _judge_letter(self, choice: str | float | None) -> tuple[bool, str]:
+        options = self.options or {}
+        letters = [f'"{letter}"' for letter in options]
+        asked = f"{', '.join(letters[:-1])} or {letters[-1]}"
+        key = str(choice).strip().strip("()").lower()
+        if choice is None:
+            said = f"Make your guess first: set choice to {asked}, then run this cell again."
+            return False, said
+        if key not in options:
+            return False, f"{choice!r} is not one of the choices: set choice to {asked}."
+        right = key == self.answer
+        return right, f"{'✓' if right else '✗'} {key}) {options[key]}\n  {self.why[key]}"
+
+    def _judge_number(self, choice: str | float | None, answer: float) -> tuple[bool, str]:
+        if choice is None:
+            unit = f" (in {self.unit})" if self.unit else ""
+            said = f"Make your guess first: set choice to a number{unit}, then run this cell again."
+            return False, said
+        try:
+            guess = float(choice)
+        except (TypeError, ValueError):
+            return False, f"{choice!r} is not a number."
+        off = guess - answer
+        right = abs(off) <= self.within
+        why = self.why["right" if right else "low" if off < 0 else "high"]
+        unit = f" {self.unit}" if self.unit else ""
+        mark = "✓" if right else "✗"
+        return right, f"{mark} your guess {guess:g}{unit}, the answer {answer:g}{unit}\n  {why}"
 
 
 # -- inputs for properties, in the dtype and on the device that is being checked ------------------

@@ -235,8 +235,8 @@ PREDICTIONS = (
     Prediction(
         name="every_stem_6_db_down",
         lesson="00",
-        question="You play the whole song and turn every stem down by 6 dB. How tall is the mix's "
-        "waveform now?",
+        question="You play the whole song and turn **every** stem down by 6 dB. How tall is the "
+        "mix's waveform now?",
         options={
             "a": "as tall as before: the mix adds the stems up again",
             "b": "about half as tall",
@@ -248,7 +248,7 @@ PREDICTIONS = (
             "a": "Adding does not make up for it: 0.5·a + 0.5·b = 0.5·(a + b).",
             "b": "Every stem is multiplied by about 0.5, and a sum of halves is half of the sum.",
             "c": "The factors do not multiply with one another: 0.5·a + 0.5·b = 0.5·(a + b).",
-            "d": "A quarter is what is left of the power. The waveform itself is halved.",
+            "d": "A quarter of the power is left. The waveform itself is halved.",
         },
     ),
     Prediction(
@@ -266,8 +266,8 @@ PREDICTIONS = (
     Prediction(
         name="shape_of_a_song",
         lesson="00",
-        question="A song lasts 10 s, in stereo, at 22050 samples per second. Which shape has the "
-        "tensor of its four stems?",
+        question="A song lasts 10 s, in stereo, at 22050 samples per second. Which shape does the "
+        "tensor of its four stems have?",
         options={
             "a": "[4, 220500, 2]",
             "b": "[4, 2, 220500]",

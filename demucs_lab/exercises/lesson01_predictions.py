@@ -8,18 +8,18 @@ PREDICTIONS = (
     Prediction(
         name="three_db_down",
         lesson="01",
-        question="You turn the true vocals down by 3 dB and change nothing else. Which SDR do they "
-        "score?",
+        question="You turn the **true** vocals down by 3 dB and change nothing else. Which SDR do "
+        "they score? (The error is the difference between the two waveforms.)",
         answer=10.7,
         within=1.5,
         unit="dB",
         why={
-            "low": "The error is what is missing: 1 − 0.708 = 0.292 of the waveform, which is "
-            "10.7 dB below it. No model in this lesson's table reaches that on vocals.",
-            "high": "Nothing is wrong but the level, and yet 0.292 of the waveform is missing from "
-            "it: SDR counts that as error, 10.7 dB below the voice.",
-            "right": "What is missing is 1 − 0.708 = 0.292 of the waveform: 10.7 dB below it. Only "
-            "the level is off, and your ear would never call that bad.",
+            "low": "The missing part is the error: 1 − 0.708 = 0.292 of the waveform, which is "
+            "10.7 dB below it. No model in this lesson's table scores that on vocals.",
+            "high": "Only the level is wrong, and yet 0.292 of the waveform is missing: SDR counts "
+            "that as error, 10.7 dB below the voice.",
+            "right": "1 − 0.708 = 0.292 of the waveform is missing: 10.7 dB below it. Only the "
+            "level is wrong, and your ear would never call that bad.",
         },
     ),
     Prediction(
@@ -37,22 +37,22 @@ PREDICTIONS = (
             "a": "Both cannot be half: energy goes with the square of the height.",
             "b": "10^(−6/20) is about 0.50, and its square is about 0.25.",
             "c": "The other way round: energy is the square of the height, so it falls faster.",
-            "d": "Decibels are no plain ratio: 6 dB in energy is 10^0.6, about 4.",
+            "d": "A decibel is not a plain ratio: 6 dB in energy is 10^0.6, about 4.",
         },
     ),
     Prediction(
         name="upside_down_voice",
         lesson="01",
-        question="You flip the true vocals upside down (−voice). Which SDR do they score?",
+        question="You turn the true vocals upside down, −voice. Which SDR do they score?",
         options={
-            "a": "as high as it gets: nobody hears the difference",
+            "a": "as high as it gets: the difference is inaudible",
             "b": "0 dB: nothing is right",
             "c": "about −6 dB: worse than silence",
             "d": "about −20 dB",
         },
         answer="c",
         why={
-            "a": "Nobody hears it, true, but SDR subtracts waveforms sample by sample.",
+            "a": "It is inaudible, true, but SDR subtracts waveforms sample by sample.",
             "b": "0 dB is what silence scores. This is worse than silence.",
             "c": "The error is voice − (−voice), twice the voice: four times the energy.",
             "d": "The error is twice the voice. Twice in height is 6 dB, not 20.",
@@ -63,10 +63,10 @@ PREDICTIONS = (
         lesson="01",
         question="The true vocals come 20 samples late (0.9 ms). Which of these scores stays high?",
         options={
-            "a": "BSSEval's SDR, for its filter of 512 taps forgives a delay",
-            "b": "SI-SDR, for it forgives the level",
-            "c": "SIR and SAR, for their filter of 512 taps forgives a delay",
-            "d": "none",
+            "a": "BSSEval's SDR, because its filter of 512 taps forgives a delay",
+            "b": "SI-SDR, because it forgives the level",
+            "c": "SIR and SAR, because their filter of 512 taps forgives a delay",
+            "d": "none of them",
         },
         answer="c",
         why={
@@ -75,7 +75,7 @@ PREDICTIONS = (
             "b": "One factor for the level cannot move a waveform in time.",
             "c": "The delay is one of the filters they allow, so neither interference nor artefact "
             "is found. SDR and ISR fall.",
-            "d": "Two of them first pass the truth through the best short filter.",
+            "d": "SIR and SAR first pass the truth through the best short filter.",
         },
     ),
     Prediction(
@@ -95,7 +95,8 @@ PREDICTIONS = (
     Prediction(
         name="best_bad_estimate",
         lesson="01",
-        question="A model is unsure and returns pure silence for the vocals. Which SDR (nSDR)?",
+        question="A model is unsure and returns pure silence for the vocals. Which SDR (nSDR) does "
+        "it score?",
         options={
             "a": "0 dB",
             "b": "minus infinity",
@@ -106,7 +107,7 @@ PREDICTIONS = (
         why={
             "a": "All of the voice is error: the ratio is one. Silence beats most mixtures!",
             "b": "That would need an infinite error. The error here is the voice itself.",
-            "c": "Silence is better than that: it adds nobody else's sound.",
+            "c": "Silence is better than that: it adds no other source.",
             "d": "Only a silent REFERENCE makes trouble; this one sings.",
         },
     ),
@@ -125,9 +126,9 @@ PREDICTIONS = (
         why={
             "a": "That is nSDR, from the Music Demixing Challenge 2021. Tables on MUSDB18 print "
             "BSSEval v4.",
-            "b": "SI-SDR is at home in speech separation.",
+            "b": "SI-SDR is the usual score of speech separation, not of music.",
             "c": "The median of medians: the convention of SiSEC 2018, which most tables follow.",
-            "d": "Means are what the medians avoid: one nearly silent second can spoil a mean.",
+            "d": "Medians are taken to avoid that: one nearly silent second can spoil a mean.",
         },
     ),
 )

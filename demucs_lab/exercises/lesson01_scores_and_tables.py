@@ -144,7 +144,7 @@ SI_SDR = Exercise(
         "`target = alpha * reference`; then "
         "`10 * torch.log10(target² summed / (estimate - target)² summed)`.",
     ),
-    forbidden=("demucs_lab.metrics.si_sdr", "demucs_lab.losses.si_sdr"),
+    forbidden=("demucs_lab.metrics.si_sdr", "demucs_lab.losses.negative_si_sdr"),
 )
 
 

@@ -9,8 +9,8 @@ PREDICTIONS = [
         name="bass_ceiling",
         lesson="02",
         question=(
-            "The mask is computed from the true stems: nothing is guessed. What SDR will the bass "
-            "have?"
+            "The mask was computed from the true stems: nothing was guessed or learned. Which SDR "
+            "does the bass score?"
         ),
         options={
             "a": "infinite: with the answer known, nothing can go wrong",
@@ -20,22 +20,25 @@ PREDICTIONS = [
         },
         answer="c",
         why={
-            "a": "A mask may only turn a cell of the mixture up or down. What two sources share in "
-            "a cell stays mixed, whoever computes the mask.",
-            "b": "The STFT is inverted to within float precision (over 100 dB). What is lost is "
-            "lost in the cells that two sources share, and those are many.",
+            "a": "A mask may only turn a cell of the mixture up or down. Two sources that share a "
+            "cell stay mixed in it, even with a perfect mask.",
+            "b": "The STFT is inverted to within float precision (over 100 dB). The loss is in the "
+            "cells that two sources share, and there are many of them.",
             "c": "Close to ten decibels, as you will measure with three masks: an error about a "
             "third as tall as the bass itself, with the answer known.",
-            "d": "Silence scores 0 dB. A mask is much better than that: most cells belong mostly "
-            "to one source.",
+            "d": "Silence scores 0 dB. A mask is much better than that: in most cells one source "
+            "is much louder than the others.",
         },
     ),
     Prediction(
         name="phase_myth",
         lesson="02",
-        question=("Two tones, 100 Hz and 4 kHz, are both turned by 10°. Which one loses more SDR?"),
+        question=(
+            "The phases of two tones, 100 Hz and 4 kHz, are both turned by 10°. Which tone loses "
+            "more SDR?"
+        ),
         options={
-            "a": "the 100 Hz tone: a low tone's degree is a longer way",
+            "a": "the 100 Hz tone: one degree of a low tone is a longer way",
             "b": "the 4 kHz tone: it has more periods to go wrong in",
             "c": "both lose the same",
         },
@@ -66,8 +69,8 @@ PREDICTIONS = [
             "points elsewhere than the mixture.",
             "c": "The best of the masks that only know magnitudes, on these songs. But one that "
             "also knows the angle does better.",
-            "d": "It is the length of the source's shadow on the mixture's arrow, cut to [0, 1]: "
-            "in each cell no other number in that range is closer.",
+            "d": "It is the source's projection on the mixture's arrow, as a share of that arrow, "
+            "cut to [0, 1]: in each cell no other number in that range is closer.",
         },
     ),
     Prediction(
@@ -76,13 +79,13 @@ PREDICTIONS = [
         question="A model scores higher than the IRM on bass. What follows?",
         options={
             "a": "the measurement is wrong: an oracle cannot be beaten",
-            "b": "the model is not bound to real masks with the mixture's phase",
+            "b": "the model is not limited to real masks with the mixture's phase",
             "c": "the model has seen the test songs",
         },
         answer="b",
         why={
-            "a": "The oracle bounds one KIND of method: real masks in [0, 1] at one STFT, with the "
-            "mixture's phase. Others are not bound by it.",
+            "a": "The oracle limits one KIND of method: real masks in [0, 1] at one STFT, with the "
+            "mixture's phase. It does not limit the others.",
             "b": "Waveform models and models with complex output make their own phase. "
             "“It removes the topline given by the IRM” (Hybrid Transformer Demucs, §2).",
             "c": "It could be, but need not: Conv-TasNet beat the IRM on speech in 2018 "
@@ -96,14 +99,14 @@ PREDICTIONS = [
         options={
             "a": "more bins: two low notes no longer share one",
             "b": "more samples: less rounding",
-            "c": "a longer window hears more of the song at once",
+            "c": "more context: a longer window hears more of the song at once",
         },
         answer="a",
         why={
             "a": "Bins become narrower, so fewer cells are shared. Beyond a few hundred "
             "milliseconds a cell lasts so long that notes and attacks share it in time instead.",
             "b": "Rounding lies over 100 dB below; it plays no part here.",
-            "c": "A cell still knows nothing of its neighbours: each is masked alone.",
+            "c": "That does not help a mask: each cell is masked alone, without its neighbours.",
         },
     ),
 ]

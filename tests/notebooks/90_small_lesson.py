@@ -14,8 +14,6 @@ sine = torch.sin(2 * torch.pi * torch.arange(1000) / 100)
 print("before")
 
 # %% predict="level_of_a_sine"
-choice = "b"
-lab.predict("level_of_a_sine", choice)
 
 
 # %% exercise="level"
