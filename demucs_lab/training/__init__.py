@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from demucs_lab.training import augment
-from demucs_lab.training.loop import Result, resume, settings, train
+from demucs_lab.training.loop import resume, settings, train
 from demucs_lab.training.presets import Config, preset, presets
+from demucs_lab.training.result import Result
 
 __all__ = [
     "Config",

@@ -1,6 +1,6 @@
 """Random excerpts of songs, read from disk as they are needed (lessons 06 and 07).
 
-Everything about an excerpt (song, place, augmentation) follows from the seed and its number, not
+Everything about an excerpt (song, position, augmentation) follows from the seed and its number, not
 from what was drawn before. So any number of workers gives the same batches, several processes
 share the batches of one, and a run that stops at step k goes on with batch k + 1.
 """
@@ -19,7 +19,8 @@ from torch import Generator, Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from demucs_lab.audio import SOURCES, resample
-from demucs_lab.training import augment
+from demucs_lab.training.augment import STRETCHED
+from demucs_lab.training.step import augmented
 
 if TYPE_CHECKING:
     from demucs_lab.datasets import Track
@@ -31,16 +32,16 @@ _FULL_SCALE = 32768  # of 16-bit samples
 
 
 @dataclass(frozen=True)
-class Heard:
-    """How a model hears: what an excerpt must become before it is shown to it."""
+class InputFormat:
+    """What a model takes and gives: its sources, channels and rate."""
 
     sources: tuple[str, ...]
     channels: int
     samplerate: int
 
     @classmethod
-    def by(cls, model: Any) -> Heard:
-        """What this model hears.
+    def of(cls, model: Any) -> InputFormat:
+        """The format of this model.
 
         Raises:
             ValueError: if it separates what songs here have no stem of.
@@ -54,12 +55,12 @@ class Heard:
 
     @property
     def separated(self) -> list[int]:
-        """Which of a song's stems the model separates; what it hears is the sum of all."""
+        """Which of a song's stems the model separates; its input is the sum of all."""
         return [SOURCES.index(name) for name in self.sources]
 
 
 def level(track: Track) -> tuple[float, float]:
-    """Mean and deviation of the mono mixture of a song, as `separate` normalises it.
+    """Mean and standard deviation of the mono mixture of a song, as `separate` normalises it.
 
     Songs of more than four minutes are measured on 24 parts of ten seconds, evenly spread.
     """
@@ -80,11 +81,11 @@ def _mixture(track: Track, start: int, frames: int) -> Tensor:
     return torch.stack(stems).sum(0)
 
 
-class Memory:
+class StemCache:
     """Stems of songs, read in parts; those of short songs are decoded once and then kept.
 
     Kept are 16-bit samples, which give the same numbers in half the memory; stems with finer ones
-    are read anew each time, and so is everything once `most` is used up.
+    are read again each time, and so is everything once `most` is used up.
 
     Args:
         tracks: the songs.
@@ -120,13 +121,13 @@ class Memory:
 class Excerpts(Dataset[Tensor]):
     """Number k is always the same group of excerpts, `[group, S, C, T]`, normalised and augmented.
 
-    A song is drawn in proportion to its length, then a place in it. Songs shorter than a segment
+    A song is drawn in proportion to its length, then a position in it. Songs shorter than a segment
     are followed by silence. A group is what `remix` exchanges stems within.
 
     Args:
         tracks: any songs; those of another rate than the model's are resampled.
-        levels: mean and deviation of each, see `level`.
-        heard: how the model hears.
+        levels: mean and standard deviation of each, see `level`.
+        format: what the model takes.
         config: segment, seed, and which augmentations.
         group: excerpts that are drawn together.
     """
@@ -135,13 +136,13 @@ class Excerpts(Dataset[Tensor]):
         self,
         tracks: Sequence[Track],
         levels: Sequence[tuple[float, float]],
-        heard: Heard,
+        format: InputFormat,
         config: Config,
         group: int,
     ) -> None:
-        self.memory, self.levels = Memory(tracks), [tuple(pair) for pair in levels]
-        self.heard, self.config, self.group = heard, config, group
-        self.frames = round(config.segment * heard.samplerate)
+        self.cache, self.levels = StemCache(tracks), [tuple(pair) for pair in levels]
+        self.format, self.config, self.group = format, config, group
+        self.frames = round(config.segment * format.samplerate)
         durations = np.array([track.duration for track in tracks])
         self.shares = durations / durations.sum()
 
@@ -153,44 +154,27 @@ class Excerpts(Dataset[Tensor]):
         return augmented(stems, generator, self.config, self.frames)
 
     def excerpt(self, draw: np.random.Generator) -> Tensor:
-        """A random place of a random song: all its stems, `[S, C, T]`.
+        """A random part of a random song: all its stems, `[S, C, T]`.
 
-        They are scaled as `separate` scales songs: to a mixture of mean 0 and deviation 1.
+        They are scaled as `separate` scales songs: to a mixture of mean 0 and standard deviation 1.
         """
         index = int(draw.choice(len(self.shares), p=self.shares))
-        track, (mean, deviation) = self.memory.tracks[index], self.levels[index]
-        longer = augment.STRETCHED if self.config.pitch_tempo else 1.0
+        track, (mean, std) = self.cache.tracks[index], self.levels[index]
+        longer = STRETCHED if self.config.pitch_tempo else 1.0
         wanted = round(self.frames * longer) + 1
-        frames = -(-wanted * track.samplerate // self.heard.samplerate)
+        frames = -(-wanted * track.samplerate // self.format.samplerate)
         start = int(draw.integers(max(1, track.frames - frames + 1)))
         read = min(frames, track.frames)
-        stems = torch.stack([self.memory.read(index, source, start, read) for source in SOURCES])
+        stems = torch.stack([self.cache.read(index, source, start, read) for source in SOURCES])
         stems = self._channels(stems) - mean / len(SOURCES)
-        stems = resample(stems / (deviation + 1e-8), track.samplerate, self.heard.samplerate)
+        stems = resample(stems / (std + 1e-8), track.samplerate, self.format.samplerate)
         wanted = wanted if self.config.pitch_tempo else self.frames
         return torch.nn.functional.pad(stems, (0, max(0, wanted - stems.shape[-1])))[..., :wanted]
 
     def _channels(self, stems: Tensor) -> Tensor:
-        if stems.shape[1] == self.heard.channels:
+        if stems.shape[1] == self.format.channels:
             return stems
-        return stems.mean(1, keepdim=True).expand(-1, self.heard.channels, -1)
-
-
-def augmented(stems: Tensor, generator: Generator, config: Config, frames: int) -> Tensor:
-    """`[B, S, C, frames]` after the augmentations that the config switches on."""
-    if config.pitch_tempo:
-        stems = augment.random_pitch_and_tempo(stems, generator, config.pitch_tempo, frames)
-    if config.remix:
-        stems = augment.remix(stems, generator)
-    if config.channel_swap:
-        stems = augment.channel_swap(stems, generator)
-    if config.sign_flip:
-        stems = augment.sign_flip(stems, generator)
-    if config.gain:
-        stems = augment.random_gain(stems, generator, *config.gain)
-    if config.source_dropout:
-        stems = augment.source_dropout(stems, generator, config.source_dropout)
-    return stems[..., :frames]
+        return stems.mean(1, keepdim=True).expand(-1, self.format.channels, -1)
 
 
 def batches(
@@ -198,12 +182,12 @@ def batches(
 ) -> Iterator[Tensor]:
     """Batches `[batch, S, C, T]` from number `first` on, without end.
 
-    Of the `world * batch` excerpts of each step, process `rank` takes its own; together they hear
-    what one process with the larger batch hears.
+    Of the `world * batch` excerpts of each step, process `rank` takes its own; together they see
+    what one process with the larger batch sees.
     """
     groups = batch // excerpts.group
     order = (
-        (step * world + rank) * groups + place for step in count(first) for place in range(groups)
+        (step * world + rank) * groups + group for step in count(first) for group in range(groups)
     )
     loader = DataLoader(
         excerpts,
@@ -212,7 +196,7 @@ def batches(
         collate_fn=torch.cat,
         num_workers=workers,
         generator=Generator(),  # not the caller's
-        worker_init_fn=_modest if workers else None,
+        worker_init_fn=_begin_worker if workers else None,
         pin_memory=torch.cuda.is_available(),
     )
     return iter(loader)
@@ -228,13 +212,13 @@ class _Order(torch.utils.data.Sampler[int]):
         return self.numbers
 
 
-def _modest(worker: int) -> None:
+def _begin_worker(worker: int) -> None:
     """Ctrl-C is for the process that trains; a worker has one thread and its share of memory."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
     about = torch.utils.data.get_worker_info()
     if about and isinstance(about.dataset, Excerpts):
-        about.dataset.memory.most //= about.num_workers
+        about.dataset.cache.most //= about.num_workers
 
 
 def group_size(config: Config) -> int:

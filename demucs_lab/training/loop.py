@@ -10,92 +10,22 @@ import copy
 import dataclasses
 import os
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 import torch
 from torch import nn
 
-from demucs_lab.training import checkpoint, data
-from demucs_lab.training.live import Display, need_tensorboard
+from demucs_lab import models
+from demucs_lab.training import data
+from demucs_lab.training.live import need_tensorboard
 from demucs_lab.training.presets import Config, preset
-from demucs_lab.training.record import RunFolder, Scores, best_scores
+from demucs_lab.training.processes import Team, accelerating, need_accelerate
+from demucs_lab.training.record import RunFolder
+from demucs_lab.training.result import Result, architecture, rebuilt
+from demucs_lab.training.run import Options, Run
 
 if TYPE_CHECKING:
     from demucs_lab.datasets import Track
-    from demucs_lab.plots import Drawing
-
-
-@dataclasses.dataclass(frozen=True, repr=False)
-class Result:
-    """What a training gives.
-
-    Attributes:
-        model: with the best weights, ready to separate.
-        best: its scores on held-out songs; None if it stopped before the first were made.
-        history: the lines of the metrics, in order.
-        folder: of the run.
-        stopped: "budget", "patience" or "interrupted".
-        steps: done in all.
-    """
-
-    model: Any
-    best: Scores | None
-    history: list[dict[str, Any]]
-    folder: Path
-    stopped: str
-    steps: int
-
-    def plot(self) -> Drawing:
-        """Loss and held-out SDR over the steps."""
-        from demucs_lab.plots import learning
-
-        return learning(self.history)
-
-    def __repr__(self) -> str:
-        why = {
-            "budget": "its budget is spent",
-            "patience": "held-out songs got no better",
-            "interrupted": "it was interrupted; to go on: python -m demucs_lab train --resume "
-            f"{self.folder}, with the same --songs",
-        }
-        lines = [f"Stopped after {self.steps} steps: {why[self.stopped]}."]
-        lines += [str(self.best) if self.best else "No held-out song was scored yet."]
-        which = "best model" if self.best else "model so far"
-        return "\n".join([*lines, f"The {which} is {self.folder / 'model.safetensors'}"])
-
-    @classmethod
-    def load(cls, folder: str | os.PathLike[str], model: nn.Module | None = None) -> Result:
-        """Read the folder of a run, also of one that was killed.
-
-        Args:
-            folder: of the run.
-            model: needed only if the run began with a class of your own; it stays as it is.
-
-        Raises:
-            FileNotFoundError: if it holds no run, or one that had no model yet.
-            ValueError: if the run began with a class of its own, and it was not given.
-        """
-        from demucs_lab import models
-
-        record = RunFolder(folder)
-        _, architecture = record.settings
-        history = record.history()
-        ends = [line["stopped"] for line in history if "stopped" in line]
-        network: Any
-        if model is None and architecture is not None:
-            network = models.load(record.model)
-        else:
-            network = copy.deepcopy(model) or _rebuilt(architecture)
-            checkpoint.load_weights(network, record.model)
-        return cls(
-            model=network.eval(),
-            best=best_scores(history),
-            history=history,
-            folder=record.path,
-            stopped=ends[-1] if ends else "interrupted",
-            steps=history[-1]["step"] if history else 0,
-        )
 
 
 def train(
@@ -138,7 +68,7 @@ def train(
 
     Raises:
         ValueError: if a setting makes no sense, or there are too few songs.
-        FloatingPointError: if the loss or a weight is no number any more; the best model is kept.
+        FloatingPointError: if the loss or a weight becomes NaN or infinite; the best model is kept.
         OSError: if the folder cannot be written at the start.
     """
     config = preset(preset_or_config) if isinstance(preset_or_config, str) else preset_or_config
@@ -196,25 +126,6 @@ def settings(folder: str | os.PathLike[str]) -> tuple[Config, Any]:
     return RunFolder(folder).settings
 
 
-@dataclasses.dataclass(frozen=True)
-class Options:
-    """What changes how a training runs, not what it learns; see `train`."""
-
-    valid: Sequence[Track] | None = None
-    workers: int | None = None
-    progress: bool = True
-    figure: bool | None = None
-    tensorboard: bool = False
-    cpu: bool = False
-    forked: bool = False  # from a notebook: its widgets cannot be reached
-
-    def display(self, name: str, folder: Path, main: bool) -> Display:
-        """What this process shows: only the main one shows anything."""
-        board = folder / "tensorboard" if self.tensorboard and main else None
-        figure = self.figure if main and not self.forked else False
-        return Display(name, self.progress and main, figure, board, plain=self.forked)
-
-
 def _start(
     config: Config,
     tracks: Sequence[Track],
@@ -222,10 +133,6 @@ def _start(
     model: Any,
     options: Options,
 ) -> Result:
-    from demucs_lab import models
-    from demucs_lab.training.processes import accelerating, as_main_decides
-    from demucs_lab.training.run import Run
-
     learned, held_out = _split(tracks, options.valid)
     if options.tensorboard:
         need_tensorboard()
@@ -235,14 +142,14 @@ def _start(
     ):
         torch.manual_seed(config.seed)
         network = copy.deepcopy(model) or models.build(config.model, **config.model_options)
-        data.Heard.by(network)  # a model that no song fits is refused before a folder is made
-        described = _architecture(network, given=model is not None)
-        made = as_main_decides(
-            accelerator, lambda: str(RunFolder.create(folder, config, described).path)
+        data.InputFormat.of(network)  # a model that no song fits is refused before a folder is made
+        described = architecture(network, given=model is not None)
+        made = Team(accelerator).text_from_main(
+            lambda: str(RunFolder.create(folder, config, described).path)
         )
         run = Run(accelerator, config, network, learned, held_out, RunFolder(made), options)
         run.begin()
-        run.tell(f"The run is in {made}.")
+        run.announce(f"The run is in {made}.")
         return run.go()
 
 
@@ -252,22 +159,19 @@ def _go_on(
     model: nn.Module | None,
     options: Options,
 ) -> Result:
-    from demucs_lab.training.processes import accelerating
-    from demucs_lab.training.run import Run
-
     record = RunFolder(folder)
-    config, architecture = record.settings
+    config, described = record.settings
     learned, held_out = _split(tracks, options.valid)
     with (
         torch.random.fork_rng(devices=[]),
         accelerating(options.cpu, config.precision) as accelerator,
     ):
         torch.manual_seed(config.seed)
-        network = copy.deepcopy(model) or _rebuilt(architecture)
+        network = copy.deepcopy(model) or rebuilt(described)
         run = Run(accelerator, config, network, learned, held_out, record, options)
-        if record.has_begun or architecture is None or architecture["given"]:
+        if record.has_begun or described is None or described["given"]:
             run.load()
-            run.tell(f"Going on from step {run.at.step}.")
+            run.announce(f"Going on from step {run.learner.step}.")
         else:  # killed before its first checkpoint
             run.begin()
         return run.go()
@@ -289,25 +193,6 @@ def _split(
     return [song for i, song in enumerate(songs) if i % every], songs[::every]
 
 
-def _architecture(model: Any, given: bool) -> dict[str, Any] | None:
-    from demucs_lab.models import MODELS
-
-    if type(model) not in MODELS.values():
-        return None
-    return {"class": type(model).__name__, "config": model.config(), "given": given}
-
-
-def _rebuilt(architecture: dict[str, Any] | None) -> Any:
-    from demucs_lab.models import MODELS
-
-    classes = {cls.__name__: cls for cls in MODELS.values()}
-    if architecture is None:
-        raise ValueError(
-            "this run began with a class of its own: give a model of that class, model="
-        )
-    return classes[architecture["class"]](**architecture["config"])
-
-
 def _must_launch(processes: int | None) -> TypeGuard[int]:
     return bool(processes and processes > 1 and "WORLD_SIZE" not in os.environ)
 
@@ -315,8 +200,6 @@ def _must_launch(processes: int | None) -> TypeGuard[int]:
 def _launch(processes: int, begin: Callable[..., Result], *arguments: Any) -> None:
     """Let accelerate start the processes, as its `notebook_launcher` does from a notebook too."""
     import socket
-
-    from demucs_lab.training.processes import need_accelerate
 
     need_accelerate()
     from accelerate import notebook_launcher

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import atexit
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
+
+import torch
+
+T = TypeVar("T")
 
 
 def need_accelerate() -> None:
@@ -49,11 +53,43 @@ def _part_before_the_end() -> None:
     atexit.register(PartialState().destroy_process_group)
 
 
-def as_main_decides(accelerator: Any, decide: Callable[[], str]) -> str:
-    """The same answer in all processes, that of the main one."""
-    if accelerator.num_processes == 1:
-        return decide()
-    from accelerate.utils import broadcast_object_list
+class Team:
+    """The processes of a training: which songs are this one's, and what all of them agree on.
 
-    answer = [decide() if accelerator.is_main_process else None]
-    return str(broadcast_object_list(answer)[0])
+    Args:
+        accelerator: what `accelerating` gives.
+    """
+
+    def __init__(self, accelerator: Any) -> None:
+        self.device: torch.device = accelerator.device
+        self.rank, self.size = accelerator.process_index, accelerator.num_processes
+        self.main: bool = accelerator.is_main_process
+
+    def share(self, songs: Sequence[T]) -> Sequence[T]:
+        """The songs that this process works on."""
+        return songs[self.rank :: self.size]
+
+    def gather(self, own: list[T]) -> list[T]:
+        """What all processes found for their shares, in the order of the songs."""
+        if self.size == 1:
+            return own
+        from accelerate.utils import gather_object
+
+        found = gather_object([own])
+        return [found[i % self.size][i // self.size] for i in range(sum(map(len, found)))]
+
+    def from_main(self, value: float) -> float:
+        """The main process's value, in all of them."""
+        if self.size == 1:
+            return value
+        from accelerate.utils import broadcast
+
+        return float(broadcast(torch.tensor(value, device=self.device)))
+
+    def text_from_main(self, make: Callable[[], str]) -> str:
+        """A text that the main process makes, in all of them."""
+        if self.size == 1:
+            return make()
+        from accelerate.utils import broadcast_object_list
+
+        return str(broadcast_object_list([make() if self.main else None])[0])

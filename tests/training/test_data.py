@@ -9,7 +9,7 @@ from demucs_lab.audio import SOURCES
 from demucs_lab.datasets import Track
 from demucs_lab.separation.waveform import loudness
 from demucs_lab.training import preset
-from demucs_lab.training.data import Excerpts, Heard, Memory, batches, group_size, level
+from demucs_lab.training.data import Excerpts, InputFormat, StemCache, batches, group_size, level
 
 OFF = {
     "sign_flip": False, "channel_swap": False, "remix": False, "gain": None, "pitch_tempo": 0.0,
@@ -17,11 +17,11 @@ OFF = {
 }  # fmt: skip
 
 
-def excerpts(group=4, tracks=None, heard=None, **changes):
+def excerpts(group=4, tracks=None, format=None, **changes):
     config = preset("tiny-demucs").but(**{**MICRO, **changes})
     tracks = songs() if tracks is None else tracks
-    heard = heard or Heard(SOURCES, 2, RATE)
-    return Excerpts(tracks, [level(track) for track in tracks], heard, config, group)
+    format = format or InputFormat(SOURCES, 2, RATE)
+    return Excerpts(tracks, [level(track) for track in tracks], format, config, group)
 
 
 def first(stream, count=3):
@@ -32,8 +32,8 @@ def test_with_everything_off_an_excerpt_is_a_part_of_a_song():
     found = excerpts(**OFF)
     song_of = 0
     for stems in found[7]:
-        for track, (mean, deviation) in zip(found.memory.tracks, found.levels, strict=True):
-            whole = (track.stems - mean / 4) / (deviation + 1e-8)
+        for track, (mean, std) in zip(found.cache.tracks, found.levels, strict=True):
+            whole = (track.stems - mean / 4) / (std + 1e-8)
             windows = whole[0, 0].unfold(0, stems.shape[-1], 1)
             place = int((windows - stems[0, 0]).abs().amax(1).argmin())
             part = whole[..., place : place + stems.shape[-1]]
@@ -92,7 +92,7 @@ def test_remix_happens_within_groups_that_fill_the_batch(batch, group):
 
 def test_songs_of_another_rate_are_resampled_and_short_ones_padded():
     short = songs(1, seconds=0.3)
-    found = excerpts(tracks=short, heard=Heard(SOURCES, 2, 11025), **OFF)[0]
+    found = excerpts(tracks=short, format=InputFormat(SOURCES, 2, 11025), **OFF)[0]
     assert found.shape == (4, 4, 2, round(0.5 * 11025))
     assert found[..., : round(0.3 * 11025) - 50].abs().max() > 0.1
     assert found[..., round(0.3 * 11025) + 1 :].abs().max() == 0
@@ -100,7 +100,7 @@ def test_songs_of_another_rate_are_resampled_and_short_ones_padded():
 
 def test_a_mono_model_hears_the_mean_of_the_channels():
     stereo = excerpts(**OFF)[2]
-    mono = excerpts(heard=Heard(SOURCES, 1, RATE), **OFF)[2]
+    mono = excerpts(format=InputFormat(SOURCES, 1, RATE), **OFF)[2]
     assert torch.allclose(mono, stereo.mean(2, keepdim=True), atol=1e-6)
 
 
@@ -140,8 +140,8 @@ class Counting:
 
 def test_a_short_song_is_decoded_once_and_gives_the_same_numbers():
     load = Counting()
-    memory = Memory([load.song(start=500)])
-    parts = [memory.read(0, "bass", start, 1000) for start in (0, 70, 15000)]
+    cache = StemCache([load.song(start=500)])
+    parts = [cache.read(0, "bass", start, 1000) for start in (0, 70, 15000)]
     assert load.asked == 1
     assert all(
         torch.equal(part, load("bass", 500 + start, 1000))
@@ -154,18 +154,18 @@ def test_a_short_song_is_decoded_once_and_gives_the_same_numbers():
                                   (Counting(), 2, 1000)],
     ids=["finer than 16 bits", "a long song", "no memory left"],
 )  # fmt: skip
-def test_other_songs_are_read_anew_each_time(load, seconds, most):
-    memory = Memory([load.song(seconds)], most)
-    parts = [memory.read(0, "bass", start, 1000) for start in (0, 70, 70)]
+def test_other_songs_are_read_again_each_time(load, seconds, most):
+    cache = StemCache([load.song(seconds)], most)
+    parts = [cache.read(0, "bass", start, 1000) for start in (0, 70, 70)]
     assert load.asked >= 3
     assert torch.equal(parts[2], load("bass", 70, 1000))
 
 
 def test_once_the_memory_is_used_up_no_whole_song_is_decoded():
     load = Counting()
-    memory = Memory([load.song()] * 4, most=2 * 2 * 2 * RATE + 10)  # one stem, and a bit
+    cache = StemCache([load.song()] * 4, most=2 * 2 * 2 * RATE + 10)  # one stem, and a bit
     for index in range(4):
-        memory.read(index, "bass", 0, 1000)
+        cache.read(index, "bass", 0, 1000)
     assert load.asked == 1 + 2 + 1 + 1  # kept; too much, so read again; parts only
 
 
@@ -174,14 +174,14 @@ class Left(Counting):
 
     def __call__(self, source, start, frames):
         about = torch.utils.data.get_worker_info()
-        return torch.full((2, frames), float(about.dataset.memory.most))
+        return torch.full((2, frames), float(about.dataset.cache.most))
 
 
 def test_workers_share_the_memory():
     tracks = [Left().song(seconds=90)] * 2
-    found = Excerpts(tracks, [(0.0, 1.0)] * 2, Heard(SOURCES, 2, RATE),
+    found = Excerpts(tracks, [(0.0, 1.0)] * 2, InputFormat(SOURCES, 2, RATE),
                      preset("tiny-demucs").but(**MICRO, **OFF), 4)  # fmt: skip
-    most = found.memory.most
+    most = found.cache.most
     (batch,) = first(batches(found, 4, workers=2), 1)
     assert batch.unique().tolist() == [pytest.approx(most / 2)]
 
@@ -189,4 +189,4 @@ def test_workers_share_the_memory():
 def test_a_model_that_separates_what_no_song_has_is_refused():
     model = models.build("demucs", channels=1, depth=1, sources=["drums", "guitar"])
     with pytest.raises(ValueError, match="'guitar'"):
-        Heard.by(model)
+        InputFormat.of(model)
