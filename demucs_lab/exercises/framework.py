@@ -39,7 +39,7 @@ class Exercise:
         title: as in the lesson's heading, e.g. "The ratio mask".
         reference: the right answer; the lesson goes on with it when the learner's is not right.
         properties: functions of the learner's function that raise `Mistake`; the docstring of each
-            is the line the learner sees, e.g. "masks add up to one where somebody plays".
+            is the line the learner sees, e.g. "the shares of a cell add up to one".
         wrong: at least six wrong answers by name, each rejected by a property and told apart.
         hints: at least three, from a nudge to nearly the line itself.
         forbidden: dotted names of functions that would be the answer, e.g.

@@ -1,4 +1,4 @@
-"""Lesson 01, first half: SDR, and errors made to measure."""
+"""Lesson 01, first half: SDR, and errors of a chosen size."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def sdr(reference: Tensor, estimate: Tensor) -> Tensor:
 
 
 def by_hand(sdr: Score) -> None:
-    """[3, −4] heard as [2.7, −3.6]: energy 25, error 0.25, so 20 dB"""
+    """[3, −4] estimated as [2.7, −3.6]: energy 25, error 0.25, so 20 dB"""
     close(sdr(tensor([[3, -4]]), tensor([[2.7, -3.6]])), 20, "25 / 0.25 is 100, which is 20 dB.")
 
 
@@ -68,16 +68,16 @@ def below_zero(sdr: Score) -> None:
 
 
 def silence(sdr: Score) -> None:
-    """silence heard as silence is 0 dB"""
-    nobody = tensor([[0, 0, 0], [0, 0, 0]])
-    close(sdr(nobody, nobody), 0, "0/0 needs δ above and below the bar.")
+    """silence estimated as silence is 0 dB"""
+    silence = tensor([[0, 0, 0], [0, 0, 0]])
+    close(sdr(silence, silence), 0, "0/0 needs δ above and below the bar.")
 
 
 def whisper(sdr: Score) -> None:
     """δ is 1e-7, added to each of the two energies"""
-    nobody = tensor([[0, 0, 0], [0, 0, 0]])
+    silence = tensor([[0, 0, 0], [0, 0, 0]])
     tiny = tensor([[3e-4, 0, 0], [0, 0, 0]])
-    close(sdr(nobody, tiny), 10 * math.log10(1e-7 / (9e-8 + 1e-7)), "Add δ to each energy.")
+    close(sdr(silence, tiny), 10 * math.log10(1e-7 / (9e-8 + 1e-7)), "Add δ to each energy.")
 
 
 SDR = Exercise(
@@ -97,7 +97,7 @@ SDR = Exercise(
     wrong={
         "no_squares": Wrong(
             lambda s, e: 10 * torch.log10(_norm(s, _DELTA) / _norm(s - e, _DELTA)),
-            "That is the ratio of two lengths (roots of energies): half the decibels. Leave out "
+            "That is the ratio of two norms (roots of energies): half the decibels. Leave out "
             "the root, or take 20·log10.",
         ),
         "absolute": Wrong(
@@ -203,7 +203,7 @@ def by_hand_too(add: AddAt) -> None:
     close(add(tensor([[3, -4]]), tensor([[0, 7]]), 20.0), expected, "Energy 25, so 0.25 of error.")
 
 
-def reaches_the_level(add: AddAt) -> None:
+def has_the_sdr(add: AddAt) -> None:
     """whatever the sounds, the result has the SDR that was asked for"""
     for db in (20.0, 6.0, 0.0, -6.0, 3.5):
         song, error = randn(2, 40), 5 * rand(2, 40)
@@ -211,7 +211,7 @@ def reaches_the_level(add: AddAt) -> None:
         result = add(song, error, db)
         if torch.isfinite(result).all():
             found = _brute_db(song, result - song) if (result != song).any() else math.inf
-            close(found, db, f"I asked for {db:g} dB and measured what you made.")
+            close(found, db, f"The check asked for {db:g} dB and measured your result.")
 
 
 def loudness_of_error(add: AddAt) -> None:
@@ -232,9 +232,9 @@ def keeps_both(add: AddAt) -> None:
 ADD_AT_SDR = Exercise(
     name="add_at_sdr",
     lesson="01",
-    title="An error made to measure",
+    title="An error of a chosen size",
     reference=add_at_sdr,
-    properties=(by_hand_too, reaches_the_level, loudness_of_error, keeps_both),
+    properties=(by_hand_too, has_the_sdr, loudness_of_error, keeps_both),
     wrong={
         "power_as_amplitude": Wrong(
             lambda s, e, db: s + e * (_energy(s) / _energy(e)).sqrt() * 10 ** (-db / 10),

@@ -47,7 +47,7 @@ def shares_of_power(mask):
 
 
 def adds_up_to_one(mask):
-    """masks add up to one where somebody plays"""
+    """the shares of a cell add up to one"""
     for power in (0.5, 1.0, 2.0):
         got = mask(rand(4, 6, 5) + 0.1, power)
         close(
@@ -56,9 +56,11 @@ def adds_up_to_one(mask):
 
 
 def silence_is_shared(mask):
-    """a cell where nobody plays is shared equally"""
+    """a silent cell is shared equally"""
     close(
-        mask(torch.zeros_like(tensor(HAND))), tensor([[[0.5, 0.5]]] * 2), "In silence, 0/0 waits."
+        mask(torch.zeros_like(tensor(HAND))),
+        tensor([[[0.5, 0.5]]] * 2),
+        "In silence, beware of 0/0.",
     )
 
 
@@ -117,24 +119,24 @@ RATIO_MASK = Exercise(
         ),
         "not_guarded": Wrong(
             lambda m, power=1.0: m**power / (m**power).sum(0),
-            "Where nobody plays you computed 0/0, which is NaN, and one NaN silences the whole "
-            "song. Give that cell back in equal shares.",
+            "In a silent cell you computed 0/0, which is NaN, and one NaN silences the whole song. "
+            "Share a silent cell equally.",
         ),
-        "silence_to_nobody": Wrong(
+        "silence_to_none": Wrong(
             lambda m, power=1.0: m**power / ((m**power).sum(0) + 1e-8),
-            "The small constant in your denominator gives silence to nobody and bends every quiet "
-            "cell: choose with torch.where instead.",
+            "The small constant in your denominator makes all shares of a silent cell 0, and those "
+            "of a quiet cell too small: choose with torch.where instead.",
         ),
         "equal_from_start": Wrong(
             lambda m, power=1.0: (m + 1e-8) ** power / ((m + 1e-8) ** power).sum(0),
-            "Adding a constant to every source shares silence well, but it bends quiet cells "
-            "towards equal shares.",
+            "Adding a constant to every source shares a silent cell equally, but it also moves "
+            "quiet cells towards equal shares.",
         ),
     },
     hints=[
         "Think of one cell. Source A has 3, source B has 1. How much of what you hear is A's?",
         "`(magnitudes ** power).sum(0)` is the sum over the sources in every cell.",
-        "Where that sum is 0, nobody plays: `torch.where(total > 0, …, 1 / len(magnitudes))`.",
+        "A sum of 0 is a silent cell: `torch.where(total > 0, …, 1 / len(magnitudes))`.",
         "torch.where computes both sides, so divide by `total.where(total > 0, 1.0)`; a quiet cell "
         "squared can vanish in float32, so divide by the loudest source first.",
     ],
@@ -158,7 +160,7 @@ def loudest_takes_all(mask):
 
 
 def one_winner(mask):
-    """every cell has exactly one winner, even when nobody has more than half"""
+    """every cell has exactly one winner, even when no source has more than half"""
     sounds = torch.cat([rand(4, 6, 5), tensor([[[0.4] * 5]] * 4)], 1)
     got = mask(sounds)
     close(got.sum(0), torch.ones(7, 5), "Some cells have no winner, or several.")
@@ -184,7 +186,7 @@ BINARY_MASK = Exercise(
         ),
         "rounded": Wrong(
             lambda m: (ratio_mask(m) > 0.5).to(m),
-            "You ask for more than half: with four sources, often nobody has it, and the cell is "
+            "You ask for more than half: with four sources, often none has it, and the cell is "
             "lost. Ask who is loudest.",
         ),
         "ties": Wrong(
@@ -297,7 +299,7 @@ SEPARATE = Exercise(
     wrong={
         "masks_the_source": Wrong(
             lambda s, mask, n: istft(mask(stft(s, n).abs()) * stft(s, n), s.shape[-1], n),
-            "You masked the true source, which nobody has: the mask multiplies the mixture.",
+            "You masked the true stem, which a separator does not have: mask the mixture.",
         ),
         "sum_of_magnitudes": Wrong(
             lambda s, mask, n: istft(

@@ -12,17 +12,17 @@ from demucs_lab.exercises.framework import Exercise, Wrong, close, holds, randn,
 
 
 def swap_phase(magnitude_of, phase_of):
-    """The length of one arrow in the direction of another."""
+    """The magnitude of one cell with the phase of another."""
     direction = torch.sgn(phase_of)
     return magnitude_of.abs() * torch.where(direction == 0, 1.0, direction)
 
 
 def arrow_by_hand(swap):
-    """the length of 2i in the direction of −3 is −2"""
+    """the magnitude of 2i with the phase of −3 is −2"""
     close(
         swap(tensor([2j]), tensor([-3 + 0j])),
         tensor([-2 + 0j]),
-        "Length of one, direction of other.",
+        "The magnitude of one, the phase of the other.",
     )
 
 
@@ -32,7 +32,7 @@ def keeps_magnitude(swap):
         torch.complex(randn(2, 5, 4), randn(2, 5, 4)),
         torch.complex(randn(2, 5, 4), randn(2, 5, 4)),
     )
-    close(swap(a, b).abs(), a.abs(), "The length of each arrow must be that of `magnitude_of`.")
+    close(swap(a, b).abs(), a.abs(), "Each magnitude must be that of `magnitude_of`.")
 
 
 def takes_phase(swap):
@@ -80,7 +80,7 @@ SWAP_PHASE = Exercise(
             "You multiplied the whole complex number: its own phase is still in it, so the phases "
             "add. Take `.abs()` of the first.",
         ),
-        "product_over_length": Wrong(
+        "product_over_magnitude": Wrong(
             lambda a, b: a * b / b.abs(),
             "You multiplied the whole first number: its own phase is still in it. Take `.abs()` of "
             "it. And where the second is zero, b / |b| is 0/0.",
@@ -122,9 +122,9 @@ SWAP_PHASE = Exercise(
         ),
     },
     hints=[
-        "Each cell is an arrow. Keep the first arrow's length, the second arrow's direction.",
-        "`x.abs()` is the length, `torch.angle(x)` the direction in radians.",
-        "`torch.polar(length, angle)` builds the arrow, length · e^(i·angle).",
+        "Each cell is an arrow. Take the first one's magnitude and the second one's phase.",
+        "`x.abs()` is the magnitude, `torch.angle(x)` the phase in radians.",
+        "`torch.polar(magnitude, angle)` builds the arrow, magnitude · e^(i·angle).",
     ],
     forbidden=["demucs_lab.masking.swap_phase"],
 )
@@ -140,9 +140,7 @@ def sdr_of_phase_error(degrees):
 
 def sixty_degrees(cost):
     """60° wrong leaves an error as large as the sound: 0 dB"""
-    close(
-        cost(tensor(60.0)), 0.0, "Draw the triangle: two sides of length 1, 60° between them.", 1e-3
-    )
+    close(cost(tensor(60.0)), 0.0, "Draw the triangle: two sides of 1, 60° between them.", 1e-3)
 
 
 def opposite(cost):
@@ -183,7 +181,7 @@ SDR_OF_PHASE_ERROR = Exercise(
         ),
         "ten": Wrong(
             lambda degrees: 0.5 * sdr_of_phase_error(degrees),
-            "The length of the error is an amplitude: 20·log10, not 10·log10.",
+            "The magnitude of the error is an amplitude: 20·log10, not 10·log10.",
         ),
         "whole_angle": Wrong(
             lambda degrees: (
@@ -212,18 +210,19 @@ SDR_OF_PHASE_ERROR = Exercise(
             lambda degrees: (
                 -20 * torch.log10(2 * torch.sin(torch.deg2rad(torch.as_tensor(degrees)) / 2))
             ),
-            "For a negative angle you take the logarithm of a negative number: a length is "
+            "For a negative angle you take the logarithm of a negative number: a magnitude is "
             "`.abs()`.",
         ),
         "linear": Wrong(
             lambda degrees: 1 / (2 * torch.sin(torch.deg2rad(torch.as_tensor(degrees)) / 2).abs()),
-            "That is the ratio of the lengths; 20·log10 makes decibels of it.",
+            "That is the ratio of the magnitudes; 20·log10 makes decibels of it.",
         ),
     },
     hints=[
-        "Sound and turned sound are two arrows of length 1, φ apart. The error joins their tips.",
-        "That third side has length 2·|sin(φ/2)|.",
-        "SDR = 20·log10(length of the sound / length of the error), the first being 1.",
+        "Sound and turned sound are two arrows of magnitude 1, φ apart. The error joins their "
+        "tips.",
+        "That third side is 2·|sin(φ/2)| long.",
+        "SDR = 20·log10(magnitude of the sound / magnitude of the error); the first is 1.",
     ],
 )
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
+
 import nbformat
 import pytest
 
@@ -39,8 +42,8 @@ def test_a_lesson_becomes_two_notebooks(workshop, capsys):
 
     code = [cell for cell in solved.cells if cell.cell_type == "code"]
     shown = {cell.id: cell.outputs for cell in code}
-    assert shown[f"{NAME}-005"][0].text.startswith("level: right.")
-    figure = shown[f"{NAME}-007"][1].data
+    assert shown[f"{NAME}-006"][0].text.startswith("level: right.")
+    figure = shown[f"{NAME}-008"][1].data
     assert {"image/png", "text/plain"} <= set(figure)
     assert not any("execution" in cell.metadata for cell in code), "timing was recorded"
     assert solved.metadata.kernelspec.language == "python"
@@ -49,7 +52,7 @@ def test_a_lesson_becomes_two_notebooks(workshop, capsys):
     text = "\n".join(cell.source for cell in student.cells)
     assert "SOLUTION" not in text
     assert "square()" not in text, "the solution is in the learner's copy"
-    assert "choice = None  # your guess" in text
+    assert 'choice = None  # your guess\nlab.predict("level_of_a_sine", choice)' in text
     assert text.count("raise NotImplementedError()") == 1
     marks = {c.metadata.nbgrader.grade_id: c for c in student.cells if "nbgrader" in c.metadata}
     assert marks["level"].metadata.nbgrader.solution
@@ -134,12 +137,101 @@ def test_a_gpu_cell_keeps_its_recorded_result(workshop, monkeypatch):
     assert "nbval-skip" in kept.cells[-1].metadata.tags
 
 
+def recorded(workshop):
+    """The small lesson built once, with a mark in an output that no run would give."""
+    assert workshop.main([]) == 0
+    path = workshop.HERE / f"{NAME}.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[-1].outputs[0].data["text/plain"] = "'recorded'"
+    workshop.write(notebook, path)
+    return path
+
+
+def outputs_by_code(path):
+    cells = [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
+    return [(c.source, c.execution_count, c.outputs) for c in cells]
+
+
+def refuse_to_run(*_):
+    raise AssertionError("the lesson was executed")
+
+
+def test_a_change_of_the_text_keeps_every_output_and_runs_nothing(workshop, monkeypatch, capsys):
+    path = recorded(workshop)
+    before = outputs_by_code(path)
+    new = "# # A lesson for the tests\n\n# %% [markdown]\n# One cell more.\n"
+    rewrite(workshop, lambda text: text.replace("# # A lesson for the tests\n", new, 1))
+    rewrite(workshop, lambda text: text.replace("How loud", "How very loud"))
+    assert workshop.main(["--check"]) == 1
+    monkeypatch.setattr(workshop, "execute", refuse_to_run)
+    assert workshop.main([]) == 0
+    assert "its code has not changed, the outputs stay" in capsys.readouterr().out
+    assert outputs_by_code(path) == before
+    for folder in (workshop.HERE, workshop.COURSE):
+        text = (folder / f"{NAME}.ipynb").read_text(encoding="utf-8")
+        assert "How very loud" in text
+        assert "One cell more." in text
+    assert workshop.main(["--check"]) == 0
+    kept = files(workshop)
+    assert workshop.main([]) == 0
+    assert files(workshop) == kept
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('print("before")', 'print("after")'),
+        ('tags=["gpu"]', 'tags=["slow"]'),
+        ("# %%\nf", "# %%\n1 + 1\n\n# %%\nf"),
+    ],
+)
+def test_a_change_of_the_code_runs_the_whole_lesson(workshop, monkeypatch, old, new):
+    path = recorded(workshop)
+    run = []
+    monkeypatch.setattr(workshop, "execute", lambda notebook, _: run.append(1) or notebook)
+    assert old in (workshop.HERE / SMALL.name).read_text(encoding="utf-8")
+    rewrite(workshop, lambda text: text.replace(old, new, 1))
+    assert workshop.main([]) == 0
+    assert run == [1]
+    assert "'recorded'" not in path.read_text(encoding="utf-8")
+
+
+def test_a_change_of_the_package_is_recorded_by_force(workshop, monkeypatch):
+    path = recorded(workshop)
+    assert workshop.main(["--run"]) == 0
+    assert outputs_by_code(path)[-1][2][0].data["text/plain"] != "'recorded'"
+
+
+def test_a_notebook_that_was_never_run_is_not_taken_for_a_record(workshop, monkeypatch):
+    source = workshop.HERE / SMALL.name
+    unrun = workshop.read_source(source)
+    assert workshop.with_outputs(workshop.read_source(source), unrun) is None
+
+
+def test_a_question_comes_from_its_prediction_alone(workshop, monkeypatch):
+    path = recorded(workshop)
+    known = all_predictions()
+    asked = known["level_of_a_sine"]
+    options = {**asked.options, "b": "about 0.707"}
+    changed = dataclasses.replace(asked, question="How high is *this* sine?", options=options)
+    monkeypatch.setitem(known, "level_of_a_sine", changed)
+    assert workshop.main(["--check"]) == 1
+    monkeypatch.setattr(workshop, "execute", refuse_to_run)
+    assert workshop.main([]) == 0
+    cells = nbformat.read(path, as_version=4).cells
+    at = next(k for k, cell in enumerate(cells) if "predict" in cell.metadata)
+    assert cells[at - 1].source.startswith("How high is *this* sine?\n\n- **a** 1\n- **b** about")
+    assert cells[at].source == 'choice = "b"\nlab.predict("level_of_a_sine", choice)'
+    assert cells[at].outputs[0].text.startswith("✓ b) about 0.707\n")
+
+
 def test_mistakes_in_the_markers_are_named(workshop, capsys):
     source = SMALL.read_text(encoding="utf-8")
     for old, new, sentence in (
         ("### END SOLUTION\n", "\n", "ClearSolutions says"),
         ('exercise="level"', "", "ClearSolutions says"),
-        ('choice = "b"\n', "", "a predict cell starts with a guess"),
+        ('predict="level_of_a_sine"', 'predict="level_of_a_sin"', "no prediction 'level_of_a_sin'"),
+        ('"level_of_a_sine"\n', '"level_of_a_sine"\nchoice = 1\n', "leave it empty"),
         ("# %% [markdown]\n# The", '# %% exercise="level"\n# The', "two cells are marked 'level'"),
     ):
         assert old in source
@@ -210,6 +302,34 @@ def test_every_exercise_is_in_its_lesson_and_passes_there(builder, lesson):
             name = name.removeprefix("check-")
             assert cell.source == f'{name} = lab.check("{name}", {name})'
             assert cell.outputs[0].text.startswith(f"{name}: right.")
-    source = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
-    for name, prediction in all_predictions().items():
-        assert (prediction.lesson != number) or f'lab.predict("{name}"' in source, name
+
+
+@each_lesson
+def test_every_prediction_is_in_its_lesson_and_written_once(lesson):
+    """The marker names it; question, options and guess are the build's."""
+    text = lesson.read_text(encoding="utf-8")
+    marked = re.findall(r'^# %% predict="(\w+)"$', text, re.MULTILINE)
+    own = {n: p for n, p in all_predictions().items() if p.lesson == lesson.stem[:2]}
+    assert sorted(marked) == sorted(own)
+    assert "lab.predict(" not in text
+    assert "# - **a** " not in text
+    words = plain(text)
+    for name, prediction in own.items():
+        assert plain(prediction.question) not in words, name
+        for option in (prediction.options or {}).values():
+            assert len(option) < 30 or plain(option) not in words, f"{name}: {option}"
+
+
+def plain(text):
+    """Words in a row, without line breaks, comment signs and emphasis."""
+    return " ".join(re.sub(r"[#*]", " ", text).split())
+
+
+@each_lesson
+def test_no_line_of_code_runs_off_the_edge(builder, lesson):
+    student = builder.COURSE / f"{lesson.stem}.ipynb"
+    for path in (lesson.with_suffix(".ipynb"), student):
+        for cell in nbformat.read(path, as_version=4).cells:
+            if cell.cell_type == "code":
+                long = [line for line in cell.source.splitlines() if len(line) > 85]
+                assert not long, f"{cell.id}: {long[0]}"

@@ -9,14 +9,16 @@ import pytest
 
 from .conftest import ROOT
 
-LINE = re.compile(r'^songs = .*# real music: (lab\.datasets\.MUSDB18\(split="train"\))$', re.M)
+LINE = re.compile(
+    r'^songs = .*\n# real music: (songs = lab\.datasets\.MUSDB18\(split="train"\))$', re.M
+)
 
 
 def printed_on_real_music(builder: ModuleType, lesson: str) -> str:
     notebook = builder.read_source(ROOT / "solutions" / f"{lesson}.py")
     changed = [cell for cell in notebook.cells if LINE.search(cell.source)]
     assert len(changed) == 1, "a lesson names one line to change, and what to change it to"
-    changed[0].source = LINE.sub(r"songs = \1", changed[0].source)
+    changed[0].source = LINE.sub(r"\1", changed[0].source)
     outputs = [
         output for cell in builder.execute(notebook).cells for output in cell.get("outputs", [])
     ]
