@@ -77,7 +77,7 @@ def _differences(systems: Mapping[str, Any], a: str, b: str) -> Iterator[dict[st
             found = bootstrap(per_song)
             numbers = {name: round(getattr(found, name), 4) for name in ("mean", "low", "high")}
             facts = {"a": a, "b": b, "score": score, "source": source}
-            yield {**facts, **numbers, "songs": found.songs}
+            yield {**facts, **numbers, "songs": found.n}
 
 
 def _mean_of_songs(gaps: np.ndarray) -> np.ndarray:

@@ -217,8 +217,8 @@ def _described(plan: Plan, found: dict[str, list[dict[str, Any]]], model: Any) -
         entry |= statistics.summary(mine, sources)
         if (other := one.reference_of(variant)) is not variant:
             entry["compared_with"] = other.name
-            entry["difference"] = statistics.difference(mine, scores[other.name], sources)
-        entry["processor_seconds_per_minute_of_sound"] = statistics.interval(
+            entry["difference"] = statistics.differences(mine, scores[other.name], sources)
+        entry["processor_seconds_per_minute_of_sound"] = statistics.mean_of(
             [row["seconds"] / minutes for row in rows]
         )
         entry["seeds"] = [

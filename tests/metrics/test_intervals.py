@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from demucs_lab.metrics.intervals import bootstrap, difference
+from demucs_lab.metrics.intervals import bootstrap, paired_bootstrap, paired_t, t_interval
 
 RNG = np.random.default_rng(5)
 
@@ -32,9 +32,22 @@ def test_of_many_values_it_is_the_normal_one():
 def test_pairs_see_what_groups_would_hide():
     songs = RNG.normal(0, 5, 40)
     better = songs + 0.3 + RNG.normal(0, 0.1, 40)
-    interval = difference(better, songs)
+    interval = paired_bootstrap(better, songs)
     assert 0.2 < interval.low < 0.3 < interval.high < 0.4
     assert bootstrap(better).low < bootstrap(songs).high
+
+
+@pytest.mark.parametrize("n", [2, 3, 8])
+@pytest.mark.parametrize("level", [0.95, 0.8])
+def test_the_t_interval_is_that_of_a_t_test(n, level):
+    a, b = RNG.normal(6, 0.2, n), RNG.normal(5, 0.2, n)
+    for ours, test in (
+        (t_interval(a, level), scipy.stats.ttest_1samp(a, 0)),
+        (paired_t(a, b, level), scipy.stats.ttest_rel(a, b)),
+    ):
+        theirs = test.confidence_interval(level)
+        assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high))
+        assert ours.n == n
 
 
 def test_the_same_seed_gives_the_same_interval():
@@ -44,12 +57,14 @@ def test_the_same_seed_gives_the_same_interval():
 
 
 def test_songs_without_a_score_are_left_out():
-    assert difference([1, 2, np.nan, 5], [0, 1, 2, np.nan]).songs == 2
+    assert paired_bootstrap([1, 2, np.nan, 5], [0, 1, 2, np.nan]).n == 2
     assert bootstrap([1.0, np.nan, 3.0]) == bootstrap([1.0, 3.0])
 
 
 def test_too_few_or_unlike_songs_are_refused():
     with pytest.raises(ValueError, match="two values or more, got 1"):
         bootstrap([1.0, np.nan])
+    with pytest.raises(ValueError, match="two values or more, got 0"):
+        t_interval([])
     with pytest.raises(ValueError, match="the same songs"):
-        difference([1.0, 2.0], [1.0, 2.0, 3.0])
+        paired_bootstrap([1.0, 2.0], [1.0, 2.0, 3.0])
