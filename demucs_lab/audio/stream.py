@@ -79,7 +79,7 @@ class SoundBlocks(Iterable[Tensor]):
                 while data := running.stdout.read(self.block * width):
                     whole = len(data) // width * width
                     yield np.frombuffer(data[:whole], "<f4").reshape(-1, self.channels).copy()
-            except BaseException:  # also when the reader has heard enough
+            except BaseException:  # also when the reader has enough
                 running.kill()
                 raise
             if running.wait() != 0:
@@ -132,19 +132,19 @@ def resampled(blocks: Iterable[Tensor], old: int, new: int) -> Iterator[Tensor]:
         yield from blocks
         return
     unit, made = old // math.gcd(old, new), new // math.gcd(old, new)
-    reach = math.ceil(64 * unit / (0.94 * min(unit, made)))  # of the filter, at the old rate
-    margin = math.ceil(reach / unit) + 1  # in units, of which each gives `made` whole samples
-    held: Tensor | None = None
-    known = 0  # units at the start of `held` whose sound was given already
+    half = math.ceil(64 * unit / (0.94 * min(unit, made)))  # the filter's, at the old rate
+    margin = math.ceil(half / unit) + 1  # in units, of which each gives `made` whole samples
+    buffer: Tensor | None = None
+    known = 0  # units at the start of `buffer` whose sound was given already
     for block in blocks:
-        held = block if held is None else torch.cat([held, block], -1)
-        units = held.shape[-1] // unit
+        buffer = block if buffer is None else torch.cat([buffer, block], -1)
+        units = buffer.shape[-1] // unit
         if units > known + 2 * margin:
-            finer = resample(held[..., : units * unit], old, new)
+            finer = resample(buffer[..., : units * unit], old, new)
             yield finer[..., known * made : (units - margin) * made]
-            held, known = held[..., (units - 2 * margin) * unit :].clone(), margin
-    if held is not None:
-        yield resample(held, old, new)[..., known * made :]
+            buffer, known = buffer[..., (units - 2 * margin) * unit :].clone(), margin
+    if buffer is not None:
+        yield resample(buffer, old, new)[..., known * made :]
 
 
 class Window:
@@ -158,22 +158,22 @@ class Window:
 
     def __init__(self, blocks: Iterator[Tensor], length: int, keep: int) -> None:
         self.blocks, self.length, self.keep = blocks, length, keep
-        self.held = next(blocks)
+        self.buffer = next(blocks)
         self.start = 0
 
     def read(self, start: int, stop: int) -> Tensor:
         """`[C, stop - start]`."""
-        while self.start + self.held.shape[-1] < min(stop, self.length):
+        while self.start + self.buffer.shape[-1] < min(stop, self.length):
             block = next(self.blocks, None)
             if block is None:
                 raise ValueError("the file became shorter while it was read: try again")
-            self.held = torch.cat([self.held, block], -1)
-            spare = self.held.shape[-1] - self.keep - block.shape[-1]
+            self.buffer = torch.cat([self.buffer, block], -1)
+            spare = self.buffer.shape[-1] - self.keep - block.shape[-1]
             if spare > block.shape[-1]:
-                self.held, self.start = self.held[..., spare:].clone(), self.start + spare
+                self.buffer, self.start = self.buffer[..., spare:].clone(), self.start + spare
         if max(0, start) < min(self.start, stop):
-            raise IndexError(f"sample {start} is no longer held: keep more than {self.keep}")
-        return silent_outside(self.held, start - self.start, stop - self.start)
+            raise IndexError(f"sample {start} is no longer kept: keep more than {self.keep}")
+        return silent_outside(self.buffer, start - self.start, stop - self.start)
 
 
 def silent_outside(song: Tensor, start: int, stop: int) -> Tensor:

@@ -94,7 +94,7 @@ def run_separate(options: argparse.Namespace) -> int:
     """Separate song after song; one that fails does not keep the others waiting."""
     from demucs_lab.audio import audio_info
     from demucs_lab.separation.files import separate_file
-    from demucs_lab.separation.waveform import ready_model
+    from demucs_lab.separation.model import ready_model
 
     twice = [name for name, n in Counter(song.stem for song in options.songs).items() if n > 1]
     if twice:
@@ -159,7 +159,8 @@ def run_evaluate(options: argparse.Namespace) -> int:
 
     from demucs_lab.audio import SOURCES
     from demucs_lab.metrics import report
-    from demucs_lab.separation.waveform import chosen_stems, ready_model, separate
+    from demucs_lab.separation.model import chosen_stems, ready_model
+    from demucs_lab.separation.waveform import separate
 
     model = ready_model(options.model)
     chosen_stems(model, SOURCES)

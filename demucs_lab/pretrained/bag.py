@@ -1,4 +1,4 @@
-"""Several models that answer together."""
+"""Several models whose estimates are averaged."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 
 class Bag(nn.Module):
-    """Models whose answers are averaged, with weights per source (arXiv:2111.03600, section 4).
+    """Models whose estimates are averaged, with weights per source (arXiv:2111.03600, section 4).
 
     `separate` runs the models one by one, each with its own segment and random shifts, and leaves
-    out those that no wanted stem listens to: one stem of `htdemucs_ft` costs one model, not four.
+    out those that count for no wanted stem: one stem of `htdemucs_ft` costs one model, not four.
 
     Args:
         models: models for the same sources, rate and channels.
@@ -29,12 +29,12 @@ class Bag(nn.Module):
         self, models: Sequence[Any], weights: Sequence[Sequence[float]] | None = None
     ) -> None:
         super().__init__()
-        doors = {(tuple(m.sources), m.samplerate, m.audio_channels) for m in models}
-        if len(doors) != 1:
+        formats = {(tuple(m.sources), m.samplerate, m.audio_channels) for m in models}
+        if len(formats) != 1:
             raise ValueError(
-                f"expected models for the same sources, rate and channels, got {sorted(doors)}"
+                f"expected models for the same sources, rate and channels, got {sorted(formats)}"
             )
-        self.sources, self.samplerate, self.audio_channels = doors.pop()
+        self.sources, self.samplerate, self.audio_channels = formats.pop()
         self.models = nn.ModuleList(models)
         if weights is None:
             weights = [[1.0] * len(self.sources)] * len(models)
@@ -49,8 +49,12 @@ class Bag(nn.Module):
 
     def forward(self, mix: Tensor) -> Tensor:
         weights = torch.tensor(self.weights).to(mix)[..., None, None]
-        answers = (weight * model(mix) for weight, model in zip(weights, self.models, strict=True))
-        return torch.stack(list(answers)).sum(0) / weights.sum(0)
+        estimates = (w * model(mix) for w, model in zip(weights, self.models, strict=True))
+        return torch.stack(list(estimates)).sum(0) / weights.sum(0)
+
+    def parts(self) -> list[tuple[Any, Sequence[float]]]:
+        """Each model with its weights per source: how the separator runs them one by one."""
+        return list(zip(self.models, self.weights, strict=True))
 
     def __repr__(self) -> str:
         return f"Bag of {len(self.models)}: {self.models[0]!r}, ..."

@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import nn
+
+from demucs_lab.separation.model import Separable
 
 
-def place(model: nn.Module, device: str | torch.device | None) -> torch.device:
-    """Where to compute: on the device that was asked for, else where the model is."""
+def device_of(model: Separable, device: str | torch.device | None) -> torch.device:
+    """The device to compute on: the one that was asked for, else the model's own."""
     if device is not None:
         return torch.device(device)
     return next((weight.device for weight in model.parameters()), torch.device("cpu"))
@@ -20,10 +21,10 @@ def place(model: nn.Module, device: str | torch.device | None) -> torch.device:
 
 @contextmanager
 def prepared(
-    model: nn.Module, device: str | torch.device | None, precision: str
+    model: Separable, device: str | torch.device | None, precision: str
 ) -> Iterator[torch.device]:
     """The model on its device, in evaluation mode, at a precision; afterwards all is as before."""
-    home, chosen = place(model, None), place(model, device)
+    home, chosen = device_of(model, None), device_of(model, device)
     modes = [(module, module.training) for module in model.modules()]
     try:
         with float32_products(precision != "float32", chosen):
@@ -39,7 +40,7 @@ def prepared(
 def float32_products(tf32: bool, device: torch.device) -> Iterator[None]:
     """Allow TF32, or not, where a GPU multiplies in float32; afterwards all is as before.
 
-    PyTorch has two names for this since version 2.9, and refuses to tell by the older one what was
+    PyTorch has two names for this since version 2.9, and refuses to read by the older one what was
     set by the newer.
     """
     if device.type != "cuda":

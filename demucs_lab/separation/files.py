@@ -23,18 +23,19 @@ import torch
 from torch import Tensor, nn
 
 from demucs_lab.audio.stream import SoundBlocks, Window, resampled, write_blocks
-from demucs_lab.separation.device import place
-from demucs_lab.separation.segments import Options, reach
+from demucs_lab.separation.device import device_of
+from demucs_lab.separation.model import (
+    Named,
+    Separable,
+    chosen_stems,
+    parts_of,
+    ready_model,
+    with_channels,
+)
+from demucs_lab.separation.segments import Options, lookback
 from demucs_lab.separation.stem_folder import StemFolder
 from demucs_lab.separation.tricks import in_step
-from demucs_lab.separation.waveform import (
-    EPS,
-    as_heard,
-    chosen_stems,
-    parts,
-    ready_model,
-    separated,
-)
+from demucs_lab.separation.waveform import EPS, separated
 
 FORMATS = ("wav", "flac")
 _BLOCK = 1 << 18  # samples
@@ -46,7 +47,7 @@ _WAV_LIMIT = 0xFFFFFFFF - (1 << 16)  # bytes; a longer file is written as RF64
 def separate_file(
     path: str | os.PathLike[str],
     out_dir: str | os.PathLike[str],
-    model: nn.Module | str | os.PathLike[str] = "htdemucs",
+    model: Separable | nn.Module | Named = "htdemucs",
     *,
     two_stems: str | None = None,
     stems: Sequence[str] | None = None,
@@ -87,8 +88,8 @@ def separate_file(
 
     Raises:
         FileNotFoundError, ValueError: if the file is missing, damaged, cut short or holds NaN, an
-            option makes no sense, or the folder holds stems of another song or files of somebody
-            else under the same names; nothing is written then.
+            option makes no sense, or the folder holds stems of another song or other files
+            under the same names; nothing is written then.
         OSError: if the stems cannot be written, or the disk is too small. What was separated is
             kept, and the next call goes on from there.
     """
@@ -101,7 +102,7 @@ def separate_file(
     if two_stems is not None and stems is not None:
         raise ValueError("choose either two_stems or stems, not both")
     SoundBlocks(path)  # a wrong name is told before weights are downloaded
-    separator: Any = ready_model(model)
+    separator = ready_model(model)
     wanted = [two_stems] if two_stems is not None else stems
     chosen = chosen_stems(separator, wanted)
     song = _scan(path, separator, progress)
@@ -112,7 +113,7 @@ def separate_file(
     folder = StemFolder(where, song.path.name, names, rest, format, bits, made)
     if not folder.finished():
         job = _Job(song, folder, separator.samplerate, separator.audio_channels)
-        with _told_in_a_sentence(folder):
+        with _disk_errors_explained(folder):
             job.separate(separator, options, chosen, device, progress)
             job.write()
     return folder.files
@@ -125,7 +126,7 @@ class _Song:
     Attributes:
         samplerate, channels, frames: of the file.
         length: in samples at the model's rate.
-        mean, deviation: of its mono sum at the model's rate.
+        mean, std: of its mono sum at the model's rate.
     """
 
     path: Path
@@ -134,16 +135,16 @@ class _Song:
     frames: int
     length: int
     mean: float
-    deviation: float
+    std: float
 
 
-def _heard(sound: SoundBlocks, model: Any) -> Iterator[Tensor]:
-    """The sound as the model hears it, `[C, n]`."""
-    blocks = (as_heard(block, model.audio_channels, sound.path.name) for block in sound)
+def _as_input(sound: SoundBlocks, model: Separable) -> Iterator[Tensor]:
+    """The sound at the rate and with the channels of the model, `[C, n]`."""
+    blocks = (with_channels(block, model.audio_channels, sound.path.name) for block in sound)
     return resampled(blocks, sound.samplerate, model.samplerate)
 
 
-def _scan(path: str | os.PathLike[str], model: Any, progress: bool) -> _Song:
+def _scan(path: str | os.PathLike[str], model: Separable, progress: bool) -> _Song:
     """Read the file through: is it whole, how long is it, how loud is it."""
     from tqdm.auto import tqdm
 
@@ -152,7 +153,7 @@ def _scan(path: str | os.PathLike[str], model: Any, progress: bool) -> _Song:
     with tqdm(
         desc=f"reading {sound.path.name}", unit="s", disable=not progress, leave=False
     ) as bar:
-        for block in _heard(sound, model):
+        for block in _as_input(sound, model):
             mono = block.mean(0).double()
             offset = offset if length else float(mono.mean())  # near the mean: exact squares
             length += len(mono)
@@ -167,7 +168,7 @@ def _scan(path: str | os.PathLike[str], model: Any, progress: bool) -> _Song:
         frames=sound.frames,
         length=length,
         mean=offset + total / length,
-        deviation=math.sqrt(variance) + EPS,
+        std=math.sqrt(variance) + EPS,
     )
 
 
@@ -181,7 +182,12 @@ class _Job:
     model_channels: int
 
     def separate(
-        self, model: Any, options: Options, stems: list[int], device: Any, progress: bool
+        self,
+        model: Separable,
+        options: Options,
+        stems: list[int],
+        device: str | torch.device | None,
+        progress: bool,
     ) -> None:
         """Append to the raw files what is still missing."""
         song, names = self.song, self.folder.names
@@ -189,10 +195,10 @@ class _Job:
         begin = self.folder.begin(4 * self.model_channels, song.length, stem_bytes)
         if begin == song.length:
             return
-        mean, deviation = song.mean, song.deviation
-        normal = ((block - mean) / deviation for block in _heard(SoundBlocks(song.path), model))
-        where = place(model, device)
-        keep = max(reach(part, options, song.length, where) for part, _ in parts(model))
+        mean, std = song.mean, song.std
+        normal = ((block - mean) / std for block in _as_input(SoundBlocks(song.path), model))
+        where = device_of(model, device)
+        keep = max(lookback(part, options, song.length, where) for part, _ in parts_of(model))
         window = Window(normal, song.length, keep)
         blocks = separated(model, window.read, song.length, options, stems, begin, device, progress)
         with ExitStack() as stack:
@@ -201,7 +207,7 @@ class _Job:
             done, saved = begin, time.monotonic()
             try:
                 for block in blocks:
-                    for file, stem in zip(raw, block * deviation + mean, strict=True):
+                    for file, stem in zip(raw, block * std + mean, strict=True):
                         file.write(stem.T.contiguous().numpy().tobytes())
                     done += block.shape[-1]
                     if time.monotonic() - saved > _SAVE_EVERY:
@@ -228,7 +234,7 @@ class _Job:
         self.folder.note_state(done=done)
 
     def _sound(self, name: str) -> Iterator[Tensor]:
-        """A stem as it will be heard, `[C, n]`, or what the one stem leaves of the mixture."""
+        """A stem as it is written, `[C, n]`, or what the one stem leaves of the mixture."""
         stem = self._stem(name)
         if name != self.folder.rest:
             return stem
@@ -283,9 +289,9 @@ def _raw_blocks(path: Path, channels: int) -> Iterator[Tensor]:
 
 
 def _fingerprint(
-    song: _Song, model: nn.Module, options: Options, names: list[str]
+    song: _Song, model: Separable, options: Options, names: list[str]
 ) -> dict[str, Any]:
-    """What stems depend on; it tells the leavings of this very job from those of another."""
+    """What stems depend on: it tells the partial files of this job from those of another."""
     crc = 0
     for weight in model.state_dict().values():
         crc = zlib.crc32(weight.detach().cpu().reshape(-1).view(torch.uint8).numpy(), crc)
@@ -302,8 +308,8 @@ def _fingerprint(
 
 
 @contextmanager
-def _told_in_a_sentence(folder: StemFolder) -> Iterator[None]:
-    """What goes wrong with the disk, in words that say what to do."""
+def _disk_errors_explained(folder: StemFolder) -> Iterator[None]:
+    """An error of the disk becomes one sentence that says what to do."""
     import soundfile
 
     try:

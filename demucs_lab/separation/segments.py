@@ -1,4 +1,4 @@
-"""A song cut into the segments that a model sees, and the model's answers to them, in batches."""
+"""A song cut into the segments that a model sees, and its estimates for them, in batches."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from demucs_lab.separation.model import Separable
 
 MAX_SHIFT = 0.5  # seconds, as in the Demucs papers' code
 PRECISIONS = ("float32", "tf32", "bfloat16")
@@ -50,28 +51,42 @@ def _expect(condition: bool, what: str, found: object) -> None:
 class Segments:
     """One model, run over the segments of a song; the segments of all shifts share batches.
 
+    Args:
+        model: of which `run_model` gives the estimates.
+        read: the song.
+        length: of the song, in samples.
+        options: how to separate.
+        stems: positions of those wanted.
+        begin: the first sample that is wanted.
+        device: where to compute.
+        run_model: `run_model(mixes, samples)` gives the estimates for mixes of padded length; the
+            model's input has so many samples.
+        on_progress: called with the seconds of sound that are done.
+        pool: threads for several batches at once; None: one at a time.
+
     Attributes:
         segment: samples of a segment.
         stride: samples from one segment to the next.
-        first: where the first one begins that has a say from sample `begin` on.
+        first: where the first segment begins that has a say from sample `begin` on.
     """
 
     def __init__(
         self,
-        model: Any,
+        model: Separable,
         read: Read,
         length: int,
         options: Options,
         stems: Sequence[int],
         begin: int,
         device: torch.device,
-        ask: Callable[[Tensor, int], Tensor],
-        tell: Callable[[float], object],
+        run_model: Callable[[Tensor, int], Tensor],
+        on_progress: Callable[[float], object],
         pool: ThreadPoolExecutor | None,
     ) -> None:
         self.model, self.read, self.length, self.stems = model, read, length, list(stems)
-        self.device, self.ask, self.tell, self.factor = device, ask, tell, options.resample
-        self.segment, self.stride, self.always = _lengths(model, options, length)
+        self.device, self.run_model, self.on_progress = device, run_model, on_progress
+        self.factor = options.resample
+        self.segment, self.stride, self.fixed = _lengths(model, options, length)
         self.begin = begin
         self.first = max(0, (begin - self.segment) // self.stride + 1) * self.stride
         self.batch, self.workers = _batch(model, options, device), options.workers if pool else 1
@@ -80,13 +95,13 @@ class Segments:
         self.todo: list[tuple[int, int]] = []
         self.done: dict[tuple[int, int], Tensor] = {}
 
-    def chunks(self, lead: int) -> Iterator[Tensor]:
-        """Answers `[S, C, n]` to the segments of the song after `lead` samples of silence.
+    def chunks(self, shift: int) -> Iterator[Tensor]:
+        """Estimates `[S, C, n]` for the segments of the song after `shift` samples of silence.
 
-        All calls come before the first answer is taken; then the iterators advance in step.
+        All calls come before the first estimate is taken; then the iterators advance in step.
         """
         number = len({number for _, number in self.todo})
-        starts = range(self.first - lead, self.length, self.stride)
+        starts = range(self.first - shift, self.length, self.stride)
         self.todo = sorted([*self.todo, *((start, number) for start in starts)], reverse=True)
         return (self._chunk(start, number) for start in starts)
 
@@ -96,15 +111,15 @@ class Segments:
         return self.done.pop((start, number))
 
     def _work(self) -> None:
-        """Answer the next batches, one per worker, in the order in which they lie in the song."""
+        """Compute the next batches, one per worker, in the order in which they lie in the song."""
         batches = [self._next_batch() for _ in range(self.workers) if self.todo]
-        heard = [self._listen(jobs) for jobs in batches]
-        answers = (self.pool.map if self.pool else map)(self._answer, batches, heard)
-        for jobs, answer in zip(batches, answers, strict=True):
-            self.done.update(zip(jobs, answer, strict=True))
+        mixes = [self._mixes(jobs) for jobs in batches]
+        estimates = (self.pool.map if self.pool else map)(self._estimates, batches, mixes)
+        for jobs, estimate in zip(batches, estimates, strict=True):
+            self.done.update(zip(jobs, estimate, strict=True))
             for start, _ in jobs:
                 news = min(start + self.stride, self.length) - max(start, self.begin)
-                self.tell(max(0, news) / self.model.samplerate)
+                self.on_progress(max(0, news) / self.model.samplerate)
 
     def _next_batch(self) -> list[tuple[int, int]]:
         jobs = [self.todo.pop()]
@@ -119,63 +134,68 @@ class Segments:
     def _size(self, job: tuple[int, int]) -> int:
         return min(self.segment, self.length - job[0])
 
-    def _listen(self, jobs: list[tuple[int, int]]) -> Tensor:
-        """The segments `[B, C, n]` with as much of what lies around them as the model hears."""
+    def _mixes(self, jobs: list[tuple[int, int]]) -> Tensor:
+        """The segments `[B, C, n]`, padded with the sound that lies around them."""
         size = self._size(jobs[0])
-        wide = -(-self._heard(size) // self.factor)
-        begins = [start - (wide - size) // 2 for start, _ in jobs]
-        return torch.stack([self.read(begin, begin + wide) for begin in begins])
+        padded = -(-self._padded_length(size) // self.factor)
+        begins = [start - (padded - size) // 2 for start, _ in jobs]
+        return torch.stack([self.read(begin, begin + padded) for begin in begins])
 
-    def _heard(self, size: int) -> int:
-        return self.always or getattr(self.model, "valid_length", int)(size * self.factor)
+    def _padded_length(self, size: int) -> int:
+        """Samples of the model's input for a segment, at `factor` times its rate."""
+        return self.fixed or getattr(self.model, "valid_length", int)(size * self.factor)
 
-    def _answer(self, jobs: list[tuple[int, int]], mixes: Tensor) -> Tensor:
-        """What the model says of the segments, `[B, S, C, n]`."""
+    def _estimates(self, jobs: list[tuple[int, int]], mixes: Tensor) -> Tensor:
+        """The model's estimates for the segments, `[B, S, C, n]`, without what was padded."""
         size = self._size(jobs[0])
         half = torch.autocast(self.device.type, torch.bfloat16) if self.half else nullcontext()
         with torch.inference_mode(), half:
-            answer = self.ask(mixes.to(self.device, _dtype(self.model)), self._heard(size))
-            if answer.dim() != 4 or answer.shape[1] != len(self.model.sources):
+            mixes_there = mixes.to(self.device, _dtype(self.model))
+            estimate = self.run_model(mixes_there, self._padded_length(size))
+            if estimate.dim() != 4 or estimate.shape[1] != len(self.model.sources):
                 raise ValueError(
-                    f"expected an answer [batch, {len(self.model.sources)} sources, channels, "
-                    f"time] from {type(self.model).__name__}, got {list(answer.shape)}"
+                    f"expected an estimate [batch, {len(self.model.sources)} sources, channels, "
+                    f"time] from {type(self.model).__name__}, got {list(estimate.shape)}"
                 )
-            spare = answer.shape[-1] - size
-            answer = answer[:, self.stems, :, spare // 2 : spare // 2 + size].to(mixes)
-        if spare < 0 or not answer.isfinite().all():
+            spare = estimate.shape[-1] - size
+            estimate = estimate[:, self.stems, :, spare // 2 : spare // 2 + size].to(mixes)
+        if spare < 0 or not estimate.isfinite().all():
             raise ValueError(
                 f"{type(self.model).__name__} gave {'too few' if spare < 0 else 'NaN or infinite'} "
                 f"samples for the sound at {max(0, jobs[0][0]) / self.model.samplerate:.1f} s"
             )
-        return answer
+        return estimate
 
 
-def _lengths(model: Any, options: Options, length: int) -> tuple[int, int, int]:
-    """Samples of a segment, samples to the next, and what the model hears if always the same."""
+def _lengths(model: Separable, options: Options, length: int) -> tuple[int, int, int]:
+    """Samples of a segment, samples to the next, and the input's length if it is always the same.
+
+    The last is 0 where it is not.
+    """
     seconds = options.segment or model.segment / options.resample
     if seconds == float("inf"):
         segment = stride = length + int(MAX_SHIFT * model.samplerate)
     else:
         segment = max(1, int(model.samplerate * seconds + 1e-6))  # 1e-6: 7.8 s is no exact float
         stride = max(1, int((1 - options.overlap) * segment))
-    always = segment * options.resample if options.segment else model.samplerate * model.segment
-    return segment, stride, round(always) if getattr(model, "pad_to_segment", False) else 0
+    fixed = segment * options.resample if options.segment else model.samplerate * model.segment
+    return segment, stride, round(fixed) if getattr(model, "pad_to_segment", False) else 0
 
 
-def reach(model: Any, options: Options, length: int, device: torch.device) -> int:
+def lookback(model: Separable, options: Options, length: int, device: torch.device) -> int:
     """Samples that must stay readable behind the latest one that was asked for."""
-    segment, stride, always = _lengths(model, options, length)
+    segment, stride, fixed = _lengths(model, options, length)
     longest = getattr(model, "valid_length", int)(segment * options.resample)
     ahead = _batch(model, options, device) * options.workers * stride + int(
         2 * MAX_SHIFT * model.samplerate
     )
-    return 2 * max(segment, always or longest) + ahead
+    return 2 * max(segment, fixed or longest) + ahead
 
 
-def _batch(model: Any, options: Options, device: torch.device) -> int:
+def _batch(model: Separable, options: Options, device: torch.device) -> int:
     fastest: int = getattr(model, "cpu_batch", 1) if device.type == "cpu" else 8
     return options.batch or fastest
 
 
-def _dtype(model: nn.Module) -> torch.dtype:
+def _dtype(model: Separable) -> torch.dtype:
     return next((weight.dtype for weight in model.parameters()), torch.float32)

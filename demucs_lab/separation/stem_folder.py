@@ -1,4 +1,4 @@
-"""The folder of a song's stems: what is under way in it, what is finished, and whose it is."""
+"""The folder of a song's stems: what is under way in it, what is finished, and who made it."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class StemFolder:
         """Whether an earlier run made these very stems.
 
         Raises:
-            ValueError: if a file of another song, or of somebody else, would be overwritten.
+            ValueError: if a file of another song, or one not made here, would be overwritten.
         """
         note, present = _json(self.note), [file for file in self.files.values() if file.exists()]
         if note.get("song", self.song) != self.song:
@@ -167,13 +167,13 @@ class StemFolder:
         return {*note.get("files", []), *stems}
 
     def _refuse_a_small_disk(self, raw: int, stem: int) -> None:
-        held = needed = raw * len(self.names)
+        used = needed = raw * len(self.names)
         for name, file in self.in_writing_order:
-            needed = max(needed, held + stem)
+            needed = max(needed, used + stem)
             replaced = file.stat().st_size if file.exists() else 0
-            held += stem - replaced - (0 if name == self.rest else raw)
-        place = next(p for p in (self.path, *self.path.absolute().parents) if p.exists())
-        if (free := shutil.disk_usage(place).free) < needed:
+            used += stem - replaced - (0 if name == self.rest else raw)
+        there = next(p for p in (self.path, *self.path.absolute().parents) if p.exists())
+        if (free := shutil.disk_usage(there).free) < needed:
             short = f"it takes {needed / 1e9:.3g} GB on the way and {free / 1e9:.3g} GB are free"
             raise OSError(errno.ENOSPC, short)
 

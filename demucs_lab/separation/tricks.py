@@ -31,9 +31,9 @@ def overlap_add(chunks: Stream, stride: int, weight: Tensor) -> Iterator[Tensor]
     total = norm = torch.zeros(0)
     for chunk in chunks:
         n = chunk.shape[-1]
-        room = (0, max(0, n - len(norm)))
-        total = F.pad(total, room) if len(norm) else torch.zeros_like(chunk)
-        norm = F.pad(norm, room)
+        longer = (0, max(0, n - len(norm)))
+        total = F.pad(total, longer) if len(norm) else torch.zeros_like(chunk)
+        norm = F.pad(norm, longer)
         total[..., :n] += weight[:n] * chunk
         norm[:n] += weight[:n]
         yield total[..., :stride] / norm[:stride]
@@ -54,33 +54,33 @@ def triangle(length: int) -> Tensor:
     return weight / weight.max()
 
 
-def shift_trick(run: Callable[[int], Stream], leads: Sequence[int]) -> Iterator[Tensor]:
-    """Average the answers for several random shifts of a song (arXiv:1911.13254; lesson 08).
+def shift_trick(run: Callable[[int], Stream], shifts: Sequence[int]) -> Iterator[Tensor]:
+    """Average the estimates for several random shifts of a song (arXiv:1911.13254; lesson 08).
 
-    `run(lead)` must give the answer for the song with `lead` samples of silence before it.
+    `run(shift)` must give the estimate for the song with `shift` samples of silence before it.
 
     >>> song = torch.tensor([1.0, 2.0, 3.0])
-    >>> torch.cat([*shift_trick(lambda lead: [F.pad(song, (lead, 0))], leads=[0, 2, 7])])
+    >>> torch.cat([*shift_trick(lambda shift: [F.pad(song, (shift, 0))], [0, 2, 7])])
     tensor([1., 2., 3.])
     """
-    for answers in in_step([skip(run(lead), lead) for lead in leads]):
-        yield sum(answers[1:], answers[0]) / len(leads)
+    for estimates in in_step([skip(run(shift), shift) for shift in shifts]):
+        yield sum(estimates[1:], estimates[0]) / len(shifts)
 
 
 def resampling_trick(
     model: Callable[[Tensor], Tensor], mixture: Tensor, samplerate: int, factor: int = 2
 ) -> Tensor:
-    """Let the model hear `mixture [..., T]` at `factor` times its rate (lesson 08).
+    """Give the model `mixture [..., T]` at `factor` times its rate (lesson 08).
 
-    Demucs v2 does this inside, in training too. A model that was not trained so hears everything
-    `factor` times too low and too slow.
+    Demucs v2 does this inside, in training too. To a model that was not trained so
+    everything sounds `factor` times too low and too slow.
 
     >>> resampling_trick(lambda wav: wav, torch.zeros(1, 2, 1001), 44100).shape
     torch.Size([1, 2, 1001])
     """
     finer = resample(mixture, samplerate, factor * samplerate)
-    answer = resample(model(finer), factor * samplerate, samplerate)
-    return answer[..., : mixture.shape[-1]]
+    estimate = resample(model(finer), factor * samplerate, samplerate)
+    return estimate[..., : mixture.shape[-1]]
 
 
 def skip(stream: Stream, samples: int) -> Iterator[Tensor]:
@@ -93,13 +93,13 @@ def skip(stream: Stream, samples: int) -> Iterator[Tensor]:
 def in_step(streams: Sequence[Stream]) -> Iterator[list[Tensor]]:
     """The streams side by side, cut into blocks of the same length."""
     blocks = [iter(stream) for stream in streams]
-    held = [torch.zeros(0)] * len(streams)
+    buffers = [torch.zeros(0)] * len(streams)
     while True:
         for i, stream in enumerate(blocks):
-            while held[i].shape[-1] == 0:
+            while buffers[i].shape[-1] == 0:
                 if (block := next(stream, None)) is None:
                     return
-                held[i] = block
-        size = min(block.shape[-1] for block in held)
-        yield [block[..., :size] for block in held]
-        held = [block[..., size:] for block in held]
+                buffers[i] = block
+        size = min(block.shape[-1] for block in buffers)
+        yield [block[..., :size] for block in buffers]
+        buffers = [block[..., size:] for block in buffers]

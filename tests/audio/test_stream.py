@@ -71,6 +71,6 @@ def test_a_window_reads_like_a_tensor_and_forgets_what_lies_far_behind():
         assert torch.equal(
             found, torch.nn.functional.pad(song, (100, 800))[:, start + 100 :][:, :700]
         )
-        assert window.held.shape[-1] <= 1000 + 2 * 300
-    with pytest.raises(IndexError, match="no longer held"):
+        assert window.buffer.shape[-1] <= 1000 + 2 * 300
+    with pytest.raises(IndexError, match="no longer kept"):
         window.read(1000, 1100)

@@ -187,7 +187,7 @@ def test_damaged_songs_are_refused_before_anything_is_written(song, tmp_path):
     soundfile.write(tmp_path / "nan.wav", wav.numpy().T, RATE, "FLOAT")
     refused(tmp_path / "nan.wav", "NaN")
     soundfile.write(tmp_path / "three.wav", noise(channels=3).numpy().T, RATE)
-    refused(tmp_path / "three.wav", "three.wav has 3 channels, the model hears 2")
+    refused(tmp_path / "three.wav", "three.wav has 3 channels, the model takes 2")
     soundfile.write(tmp_path / "none.wav", np.zeros((0, 2)), RATE)
     refused(tmp_path / "none.wav", "0 samples")
 

@@ -24,7 +24,7 @@ def noise(seconds=3.3, channels=2, seed=0):
     return wav - wav.mean()
 
 
-def by_hand(model, mixture, segment, overlap, leads=(0,), always=None):
+def by_hand(model, mixture, segment, overlap, shifts=(0,), always=None):
     """The published recipe sample by sample: no streams, no batches, no clever bookkeeping."""
     mono = mixture.mean(0)
     normal = (mixture - mono.mean()) / (mono.std() + 1e-8)
@@ -32,21 +32,21 @@ def by_hand(model, mixture, segment, overlap, leads=(0,), always=None):
     stride = int((1 - overlap) * size)
     weight = torch.tensor([min(i + 1, size - i) for i in range(size)]).float()
     answers = []
-    for lead in leads:
-        total = torch.zeros(len(model.sources), len(mixture), T + lead)
-        norm = torch.zeros(T + lead)
+    for shift in shifts:
+        total = torch.zeros(len(model.sources), len(mixture), T + shift)
+        norm = torch.zeros(T + shift)
         far = 4 * size
-        padded = F.pad(normal, (lead + far, far))
-        for start in range(0, T + lead, stride):
-            n = min(size, T + lead - start)
-            heard = always or getattr(model, "valid_length", int)(n)
-            begin = far + start - (heard - n) // 2
+        padded = F.pad(normal, (shift + far, far))
+        for start in range(0, T + shift, stride):
+            n = min(size, T + shift - start)
+            padded_length = always or getattr(model, "valid_length", int)(n)
+            begin = far + start - (padded_length - n) // 2
             with torch.no_grad():
-                answer = model(padded[None, :, begin : begin + heard])[0]
-            left = (heard - n) // 2
+                answer = model(padded[None, :, begin : begin + padded_length])[0]
+            left = (padded_length - n) // 2
             total[..., start : start + n] += weight[:n] * answer[..., left : left + n]
             norm[start : start + n] += weight[:n]
-        answers.append((total / norm)[..., lead:])
+        answers.append((total / norm)[..., shift:])
     return torch.stack(answers).mean(0) * (mono.std() + 1e-8) + mono.mean()
 
 
@@ -89,8 +89,8 @@ def test_overlap_add_holds_one_chunk_at_a_time():
 def test_the_shift_trick_averages_and_undoes_the_shifts():
     song = torch.arange(10.0)
 
-    def run(lead):  # in two blocks; an answer that tells how far the song was shifted
-        padded = F.pad(song, (lead, 0)) + lead
+    def run(shift):  # in two blocks; an estimate that tells how far the song was shifted
+        padded = F.pad(song, (shift, 0)) + shift
         return [padded[:7], padded[7:]]
 
     found = torch.cat([*shift_trick(run, [1, 3, 8])])
@@ -152,9 +152,9 @@ def test_segment_and_overlap_are_as_by_hand(kind, overlap):
 def test_random_shifts_are_drawn_as_published_and_averaged(kind, batch, workers):
     model, mixture = kind(), noise()
     draw = random.Random(5)
-    leads = [RATE // 2 - draw.randint(0, RATE // 2) for _ in range(3)]
+    shifts = [RATE // 2 - draw.randint(0, RATE // 2) for _ in range(3)]
     always = RATE if kind is Windowed else None
-    expected = by_hand(model, mixture, 1.0, 0.25, leads, always)
+    expected = by_hand(model, mixture, 1.0, 0.25, shifts, always)
     options = {"shifts": 3, "seed": 5, "batch": batch, "workers": workers, "progress": False}
     close(separate(model, mixture, RATE, **options), expected, 1e-5)
 
@@ -376,8 +376,8 @@ def test_the_models_of_a_bag_get_shifts_and_segments_of_their_own():
     parts = [Fussy(), Padded((0.1, 0.2, 0.3, 0.4), segment=0.7)]
     answers = []
     for part in parts:
-        leads = [RATE // 2 - draw.randint(0, RATE // 2) for _ in range(2)]
-        answers.append(by_hand(part, mixture, part.segment, 0.25, leads))
+        shifts = [RATE // 2 - draw.randint(0, RATE // 2) for _ in range(2)]
+        answers.append(by_hand(part, mixture, part.segment, 0.25, shifts))
     found = separate(Bag(parts), mixture, RATE, shifts=2, seed=9, progress=False)
     close(found, sum(answers) / 2, 1e-5)
 
@@ -424,7 +424,7 @@ def spoilt():
         (spoilt(), RATE, "NaN"),
         (noise().T, RATE, r"transpose"),
         (torch.zeros(2, 0), RATE, "is empty"),
-        (noise(channels=3), RATE, "has 3 channels, the model hears 2"),
+        (noise(channels=3), RATE, "has 3 channels, the model takes 2"),
         (noise()[0], RATE, r"wav\[None\]"),
         (noise(), 44.1, "is it in kHz"),
         (noise().numpy(), RATE, "torch tensor"),
@@ -459,14 +459,14 @@ def test_options_that_make_no_sense_are_refused(option):
 
 
 def test_ten_hours_are_refused_before_anything_is_computed(monkeypatch):
-    monkeypatch.setattr(waveform, "_memory", lambda: 16e9)
+    monkeypatch.setattr(waveform, "_machine_memory", lambda: 16e9)
     mixture = torch.zeros(1).expand(2, 10 * 3600 * 44100)
     with pytest.raises(MemoryError, match=r"10\.0 h takes some 152 GB.*separate_file"):
         separate(Shares(samplerate=44100), mixture, 44100)
 
 
-def test_the_memory_of_this_machine_is_known_or_unlimited():
-    assert waveform._memory() > 1e8
+def test_the_machine_memory_of_this_machine_is_known_or_unlimited():
+    assert waveform._machine_memory() > 1e8
 
 
 def test_what_is_no_model_is_refused():
@@ -481,7 +481,7 @@ def test_what_is_no_model_is_refused():
     [
         (lambda mix: mix * torch.nan, "NaN"),
         (lambda mix: mix[..., ::2], "too few"),
-        (lambda mix: mix[0], "expected an answer"),
+        (lambda mix: mix[0], "expected an estimate"),
     ],
 )
 def test_a_broken_model_is_named(answer, said):
