@@ -290,7 +290,7 @@ export function spectrogram(channels, samplerate, width, height, options = {}) {
 
 // ---------------------------------------------------------------------------- blind comparison
 
-/** Chance that somebody who only guesses gets at least `correct` of `n` right. */
+/** Chance that guessing alone gets at least `correct` of `n` right. */
 export function guessing(correct, n) {
   let [term, sum] = [0.5 ** n, 0];
   for (let k = 0; k <= n; k++) {

@@ -28,7 +28,7 @@ export function ruler(width, duration) {
 
 /**
  * One row of min/max columns around the middle line; `scale` is the level at the row's edge.
- * Quiet parts are raised (power 0.7), alike for every row, or nobody would see them.
+ * Quiet parts are raised (power 0.7), alike for every row: else they could not be seen.
  */
 export function paintWave(pen, wave, top, width, height, scale, color, loud) {
   const middle = top + height / 2;

@@ -29,7 +29,7 @@ QUIET_SETTINGS = {
 
 
 class Watched:
-    """A page, and what it must not do: complain in the console, or call anybody outside."""
+    """A page, and what it must not do: complain in the console, or call outside."""
 
     def __init__(self, browser: Any, **options: Any) -> None:
         self.context = browser.new_context(viewport={"width": 1280, "height": 900}, **options)
