@@ -16,6 +16,7 @@ __version__ = VERSION
 _MODULES = (
     "attention",
     "datasets",
+    "evaluation",
     "experiments",
     "losses",
     "masking",
