@@ -74,8 +74,8 @@ def phase_sensitive_mask(sources: Tensor) -> Tensor:
     """The best real mask between 0 and 1, cell by cell (Erdogan et al. 2015; lesson 02).
 
     PSM_s = |X_s| / |X| · cos(∠X_s − ∠X), cut to [0, 1]: the number m in that range for which
-    |X_s − m X|² is least. What a source gains by being louder than the mixture, or loses by being
-    out of phase with it, no such mask can follow.
+    |X_s − m X|² is least. No such mask can give back a source that is louder than the mixture, or
+    turn one that is out of phase with it.
 
     >>> phase_sensitive_mask(torch.tensor([2 + 0j, -1 + 0j]).reshape(2, 1, 1, 1)).flatten()
     tensor([1., 0.])

@@ -11,6 +11,7 @@ from demucs_lab.common.tables import Cell, text_table
 from demucs_lab.experiments import running
 from demucs_lab.experiments.catalogue import EXPERIMENTS
 from demucs_lab.experiments.running import results
+from demucs_lab.plots.style import PAIR_COLORS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from demucs_lab.plots import Drawing
 
 Results = Mapping[str, Any]
-_OURS, _THEIRS = "#0072B2", "#D55E00"
+_OURS, _THEIRS = PAIR_COLORS
 
 
 def listing() -> str:

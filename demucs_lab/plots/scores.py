@@ -54,7 +54,7 @@ def bars(groups: Mapping[str, Mapping[str, float]], ylabel: str) -> Drawing:
     figure.legend(loc="outside upper center", ncols=len(groups), fontsize=9, frameon=False)
     return finish(
         figure,
-        f"{ylabel}, of {listed(names)}: one bar for each way to separate them.",
+        f"One group of bars for each of {listed(names)}; the legend names the bars.",
         in_numbers(ylabel, names, groups),
     )
 
