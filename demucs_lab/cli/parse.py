@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Callable
 from typing import NoReturn
 
+SPLITS = ("train", "valid", "test")  # those of datasets, whose import takes a second
+
 
 class Parser(argparse.ArgumentParser):
     """One sentence for a mistake, where argparse prints a paragraph of usage."""

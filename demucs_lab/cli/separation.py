@@ -11,12 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from demucs_lab.cli.parse import positive
+from demucs_lab.cli.parse import SPLITS, positive
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from demucs_lab.datasets import Track
 
 
 def add_commands(commands: Any) -> None:
@@ -50,7 +48,7 @@ def add_commands(commands: Any) -> None:
     _add_model(evaluate)
     evaluate.add_argument(
         "--split",
-        choices=["train", "valid", "test"],
+        choices=SPLITS,
         default="test",
         help="of songs that are divided so (default: test)",
     )
@@ -157,6 +155,7 @@ def run_evaluate(options: argparse.Namespace) -> int:
     """Separate songs whose stems are known, and print the scores of a paper's table."""
     from tqdm.auto import tqdm
 
+    from demucs_lab import datasets
     from demucs_lab.audio import SOURCES
     from demucs_lab.metrics import report
     from demucs_lab.separation.model import chosen_stems, ready_model
@@ -164,7 +163,9 @@ def run_evaluate(options: argparse.Namespace) -> int:
 
     model = ready_model(options.model)
     chosen_stems(model, SOURCES)
-    tracks = _tracks(options, model.samplerate)
+    tracks = datasets.open(
+        options.songs, options.split, options.samplerate or model.samplerate, options.first
+    )
 
     def separated() -> Iterator[tuple[str, Tensor, Tensor, int]]:
         for whole in tqdm(tracks, desc="songs", unit="song"):
@@ -181,18 +182,6 @@ def run_evaluate(options: argparse.Namespace) -> int:
 
     print(report(separated(), bss=not options.quick))
     return 0
-
-
-def _tracks(options: argparse.Namespace, samplerate: int) -> list[Track]:
-    from demucs_lab.datasets import MUSDB18, LabSongs, StemsFolder
-
-    if options.songs == "labsongs":
-        tracks = LabSongs(options.split, options.samplerate or samplerate, n=options.first)
-    elif options.songs == "musdb18":
-        tracks = MUSDB18(split=options.split)
-    else:
-        tracks = StemsFolder(options.songs, options.split)
-    return [tracks[i] for i in range(min(len(tracks), options.first or len(tracks)))]
 
 
 def _settings(options: argparse.Namespace) -> dict[str, Any]:

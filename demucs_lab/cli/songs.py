@@ -9,12 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from demucs_lab.cli.parse import positive
+from demucs_lab.cli.parse import SPLITS, positive
 
 if TYPE_CHECKING:
     from demucs_lab.datasets import Track
-
-SPLITS = ("train", "valid", "test")
 
 
 def add_commands(commands: Any) -> None:
@@ -146,5 +144,7 @@ def _refuse_a_small_disk(folder: Path, size: float) -> None:
 
 def _agreed() -> bool:
     if not sys.stdin or not sys.stdin.isatty():
-        raise ValueError("nobody is here to ask: add --yes to start without a question")
+        raise ValueError(
+            "this is no terminal, so there is no answer to wait for: add --yes to start"
+        )
     return input("Start? [Y/n] ").strip().lower() in ("", "y", "yes")

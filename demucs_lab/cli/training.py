@@ -143,18 +143,19 @@ def _rate(config: Config) -> int:
     return models.build(config.model, **config.model_options).samplerate
 
 
+_SETS = {"labsongs": "starter", "labsongs-full": "labsongs"}
+"""What `--songs` calls them: the starter songs are what a training takes by default."""
+
+
 def _songs(name: str, samplerate: int) -> tuple[Sequence[Track], Sequence[Track] | None]:
     """Songs to learn from, and to be judged by; None: hold some of the first out."""
-    from demucs_lab.datasets import MUSDB18, LabSongs, StemsFolder
+    from demucs_lab import datasets
 
-    if name == "labsongs":
-        return LabSongs.starter("train"), None
-    if name == "labsongs-full":
-        return LabSongs("train", samplerate), LabSongs("valid", samplerate)
-    if name == "musdb18":
-        return MUSDB18(split="train"), MUSDB18(split="valid")
-    has_valid = Path(name, "valid").expanduser().is_dir()
-    return StemsFolder(name, "train"), StemsFolder(name, "valid") if has_valid else None
+    name = _SETS.get(name, name)
+    learned = datasets.open(name, "train", samplerate)
+    if not datasets.has_split(name, "valid"):
+        return learned, None
+    return learned, datasets.open(name, "valid", samplerate)
 
 
 def _is_main() -> bool:

@@ -12,6 +12,8 @@ _HOME = {
     "StemsFolder": "stems",
     "Track": "track",
     "export_musdb": "export",
+    "has_split": "opening",
+    "open": "opening",
 }
 __all__ = sorted(_HOME)
 

@@ -15,9 +15,7 @@ from torch import Tensor
 from demucs_lab.audio import FFMPEG_HELP, SOURCES, audio_info, have_ffmpeg, to_stereo
 from demucs_lab.common.paths import data_dir
 from demucs_lab.datasets.stems import read_part
-from demucs_lab.datasets.track import Track, TrackList
-
-SPLITS = ("train", "valid", "test")
+from demucs_lab.datasets.track import SPLITS, Track, TrackList
 
 
 class MUSDB18(TrackList):

@@ -10,13 +10,11 @@ import torch
 from torch import Tensor
 
 from demucs_lab.audio import SOURCES, audio_info, load_audio, to_stereo
-from demucs_lab.datasets.track import Track, TrackList
+from demucs_lab.datasets.track import SPLITS, Track, TrackList
 
 SEEKABLE = {".wav", ".flac", ".aif", ".aiff", ".w64", ".rf64"}
 """Formats in which libsndfile finds a sample exactly; in MP3 and OGG it may miss by a frame."""
 SOUND = SEEKABLE | {".mp3", ".ogg", ".oga", ".opus", ".m4a", ".mp4", ".aac", ".wma", ".caf"}
-
-SPLITS = ("train", "valid", "test")
 
 
 class StemsFolder(TrackList):

@@ -13,6 +13,9 @@ from torch import Tensor
 
 from demucs_lab.audio import SOURCES
 
+SPLITS = ("train", "valid", "test")
+"""Songs to learn from, to choose by, and to report on."""
+
 Loader = Callable[[str, int, int], Tensor]
 """`load(source, start, frames)` gives one stem from sample `start`, `[C, frames]` float32."""
 

@@ -58,15 +58,14 @@ def ready_model(model: Separable | nn.Module | Named) -> Separable:
         from demucs_lab import pretrained
 
         return pretrained.load(model)
-    found: Any = model
     needed = ("sources", "samplerate", "audio_channels", "segment")
-    missing = [name for name in needed if not hasattr(found, name)]
-    if missing or not isinstance(found, nn.Module):
+    missing = [name for name in needed if not hasattr(model, name)]
+    if missing or not isinstance(model, nn.Module):
         raise TypeError(
             f"expected a model of demucs_lab.models or a name of pretrained.available(), got "
             f"{type(model).__name__}" + f" without {', '.join(missing)}" * bool(missing)
         )
-    return found
+    return model  # type: ignore[return-value]  # the check above
 
 
 def parts_of(model: Separable) -> list[tuple[Separable, Sequence[float]]]:

@@ -54,7 +54,9 @@ def asked(monkeypatch, data_folder):
 @pytest.fixture
 def full_disk(monkeypatch):
     monkeypatch.setattr(
-        cli.shutil, "disk_usage", lambda folder: SimpleNamespace(free=1_000_000, total=0, used=0)
+        cli.songs.shutil,
+        "disk_usage",
+        lambda folder: SimpleNamespace(free=1_000_000, total=0, used=0),
     )
 
 
@@ -196,7 +198,8 @@ def test_control_c_ends_quietly(asked, monkeypatch, capsys):
 def test_control_c_ends_the_program_quietly():
     program = (
         "import sys, time\n"
-        "from demucs_lab import main, doctor\n"
+        "from demucs_lab import cli\n"
+        "from demucs_lab.cli import doctor\n"
         "def wait():\n"
         "    print('ready', flush=True)\n"
         "    time.sleep(60)\n"
