@@ -18,8 +18,9 @@
 # A song is four people talking at once. This course teaches a computer to listen to one of them. First
 # you take a song apart and put it together again, by ear and then by hand.
 #
-# Two words come up all the time. A **source** is what plays: the drums, the bass, the vocals, and
+# Three words come up all the time. A **source** is what plays: the drums, the bass, the vocals, and
 # *other*, which is everything else, such as keys and guitars. A **stem** is the sound of one source alone.
+# All stems together make the **mixture**, the song as you know it.
 #
 # | | |
 # |---|---|
