@@ -254,6 +254,7 @@ def rename(state: Mapping[str, Tensor], names: Names) -> dict[str, Tensor]:
     Raises:
         ValueError: if no pattern matches a key.
 
+    >>> import torch
     >>> list(rename({"net.0.weight": torch.zeros(1)}, [(r"net\\.0\\.(.*)", r"conv.\\1")]))
     ['conv.weight']
     """

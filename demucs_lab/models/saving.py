@@ -129,7 +129,7 @@ def _differences(own: dict[str, Tensor], found: dict[str, Tensor]) -> list[str]:
 
 
 def fits(found: torch.Size, own: torch.Size) -> bool:
-    """Whether one weight may have both shapes, which differ in axes of length one or flattened ones.
+    """Whether one weight may have both shapes: they differ in axes of one, or in flattened ones.
 
     A 1×1 convolution is stored as `[C, B]`, `[C, B, 1]` or `[C, B, 1, 1]`, and filters of several
     channels as `[N, C, L]` or `[N, C · L]`.

@@ -90,7 +90,7 @@ def summary(model: SeparationModel, seconds: float = 10.0) -> Summary:
     >>> from demucs_lab.models import Demucs
     >>> made_of = summary(Demucs.tiny(), seconds=1)
     >>> made_of.layers[0].shape, made_of.parameters
-    ('[6228, 16]', 2582696)
+    ('[16, 6228]', 2582696)
     """
     with torch.device("meta"):
         shadow = type(model)(**model.config()).eval()

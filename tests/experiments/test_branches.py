@@ -3,7 +3,7 @@ import torch
 
 from demucs_lab.experiments.branches import BRANCHES, FrequencyOnly, TimeOnly
 from demucs_lab.models import HDemucs
-from demucs_lab.models.hybrid import from_channels, standardize, to_channels
+from demucs_lab.models.layers import from_channels, standardize, to_channels
 from demucs_lab.spectral import aligned_istft, aligned_stft
 
 SMALL = {"samplerate": 8000, "segment": 1.0, "channels": 8, "depth": 5, "n_fft": 2048}
@@ -58,7 +58,8 @@ def test_time_only_is_the_whole_with_a_silent_spectrogram_branch(whole, mix):
     one.load_state_dict({name: renamed[name] for name in one.state_dict()})
     silence(whole.encoder[whole.apart].conv, whole.decoder[-1].conv_tr)
     spec = to_channels(aligned_stft(mix, SMALL["n_fft"]))
-    level = standardize(spec)[1].expand(*spec.shape[:3], 16)  # what is left is the mean itself
+    _, mean, _ = standardize(spec, (1, 2, 3))
+    level = mean.expand(len(spec), 16, *spec.shape[2:])  # what is left is the mean itself
     rest = aligned_istft(from_channels(level, 4), mix.shape[-1])
     torch.testing.assert_close(one(mix) + rest, whole(mix), atol=1e-5, rtol=1e-4)
 

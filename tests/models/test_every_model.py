@@ -17,7 +17,7 @@ SMALL = {
     "demucs-v1": lambda **k: Demucs.tiny(channels=4, **k),
     "demucs-v2": lambda **k: Demucs.tiny(channels=4, resample=True, **k),
     "hdemucs": lambda **k: HDemucs.tiny(channels=8, **k),
-    "htdemucs": lambda **k: HTDemucs.tiny(channels=8, segment=0.5, **k),
+    "htdemucs": lambda **k: HTDemucs.tiny(channels=16, segment=0.5, **k),
 }
 TINY = [name for name in models.BUILDERS if name.startswith("tiny")]
 
