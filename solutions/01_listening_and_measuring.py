@@ -33,14 +33,14 @@ from demucs_lab import metrics, plots
 from demucs_lab.spectral import istft, stft
 
 songs = lab.datasets.LabSongs.starter("test")
-# real music: songs = lab.datasets.MUSDB18(split="train")
+# songs = lab.datasets.MUSDB18(split="train")  # real music
 song = songs[0]
 song = song.excerpt((song.duration - 6) / 2, 6)  # six seconds from its middle
 voice = song.sources["vocals"]
 band = song.mixture - voice  # the three other stems
 
 # %% [markdown]
-# (To run this whole lesson on real music, put the line after `# real music:` in the place of the one above it.)
+# (To run this whole lesson on real music, remove the `#` before the second `songs` in that cell.)
 #
 # ## Hear it
 #

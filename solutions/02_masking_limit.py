@@ -37,10 +37,10 @@ from demucs_lab.evaluation.ceiling import ceiling
 from demucs_lab.spectral import istft, stft
 
 songs = lab.datasets.LabSongs.starter("test")
-# real music: songs = lab.datasets.MUSDB18(split="train")
+# songs = lab.datasets.MUSDB18(split="train")  # real music
 
 # %% [markdown]
-# (To run this whole lesson on real music, put the last line in the place of the one above it.)
+# (To run this whole lesson on real music, remove the `#` before the second `songs` in that cell.)
 #
 # ## Hear it
 #

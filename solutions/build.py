@@ -151,8 +151,7 @@ def _prediction(cell: NotebookNode, guessed: bool) -> list[NotebookNode]:
     question = "\n\n".join(
         [prediction.question, *filter(None, ["\n".join(options)])]
     )
-    unit = f", in {prediction.unit}" if prediction.unit else ""
-    guess = json.dumps(prediction.answer) if guessed else f"None  # your guess{unit}"
+    guess = json.dumps(prediction.answer) if guessed else "None  # your guess"
     code = f'choice = {guess}\nlab.predict("{name}", choice)'
     return [
         nbformat.v4.new_markdown_cell(question),

@@ -21,12 +21,14 @@ class ClearGuesses(NbGraderPreprocessor):
     """Neither the guesses nor a link to the solved notebook are handed out with the lesson."""
 
     def preprocess_cell(self, cell, resources, cell_index):
-        if "predict" in cell.metadata.get("tags", []):
+        if "predict" in cell.metadata:
             cell.source = re.sub(
                 r"(?m)^(\w+) = .*$", r"\1 = None  # your guess", cell.source, count=1
             )
         if cell.cell_type == "markdown":
-            cell.source = cell.source.replace("/blob/main/solutions/", "/blob/main/course/")
+            cell.source = cell.source.replace(
+                "/blob/main/solutions/", "/blob/main/course/"
+            )
         return cell, resources
 
 
