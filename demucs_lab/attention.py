@@ -1,6 +1,6 @@
-"""Who listens to whom: the attention maps of Hybrid Transformer Demucs (lesson 10).
+"""What attends to what: the attention maps of Hybrid Transformer Demucs (lesson 10).
 
-Attention is normally computed without ever holding its weights. `capture` makes the asked layers
+Attention is normally computed without ever storing its weights. `capture` makes the chosen layers
 hold them; the model's output stays the same.
 """
 
@@ -37,7 +37,7 @@ class AttentionMap:
 
     Attributes:
         layer: its name, for example "time.1".
-        cross: whether it listens to the other branch.
+        cross: whether it attends to the other branch.
         heads: which heads.
         weights: `[heads, *queries, *keys]`, where a branch's tokens are `[F, N]` or `[T]`; over
             all keys they sum to one.
@@ -126,7 +126,7 @@ def capture(
 
 
 def layer_names(model: HTDemucs) -> list[str]:
-    """The layers that can be captured: "frequency.0" … and "time.0" …, by who asks.
+    """The layers that can be captured: "frequency.0" … and "time.0" …, by the queries' branch.
 
     >>> layer_names(HTDemucs.tiny())[:3]
     ['frequency.0', 'frequency.1', 'frequency.2']

@@ -1,4 +1,4 @@
-"""What a model is asked to make small (lessons 06 and 11).
+"""What a training makes small (lessons 06 and 11).
 
 Every loss takes `(reference, estimate)`, as metrics do, both `[..., C, T]`, and gives a scalar: the
 mean over everything but what the formula itself sums.

@@ -60,12 +60,12 @@ def refuse_cut_wav(path: Path) -> None:
         promised = int.from_bytes(file.read(4), "little") + 8
         if file.read(4) != b"WAVE":
             return
-        held = path.stat().st_size
+        size = path.stat().st_size
         streamed = promised - 8 in (0, 0xFFFFFFFF)  # written to a pipe: the length is not known
-        if held < promised and not streamed:
+        if size < promised and not streamed:
             raise ValueError(
                 f"{path.name} is cut short: its header promises {promised} bytes, the file has "
-                f"{held}; copy or download it again"
+                f"{size}; copy or download it again"
             )
 
 
@@ -84,7 +84,7 @@ def refuse_cut_ogg(path: Path) -> None:
 
 
 def states_length(path: Path) -> bool:
-    """Whether the first frame of an MP3 tells how many follow, in the way that libsndfile reads.
+    """Whether the first frame of an MP3 says how many follow, in the way that libsndfile reads.
 
     Encoders put a frame without sound there, marked "Xing" (variable bit rate) or "Info"
     (constant), with flags: the lowest bit says that the number of frames is given. Without it

@@ -21,14 +21,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a Windows console may lack a path's letters
     options = _parser().parse_args(arguments)
-    with_place = warnings.formatwarning
-    warnings.formatwarning = lambda message, *place, **line: f"demucs-lab: {message}\n"
+    with_location = warnings.formatwarning
+    warnings.formatwarning = lambda message, *location, **line: f"demucs-lab: {message}\n"
     try:
         return options.run(options)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # whoever reads us, `head` for example, has seen enough
+    except BrokenPipeError:  # the reader, `head` for example, has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"demucs-lab: {error or type(error).__name__}", file=sys.stderr)
         return 2
     finally:
-        warnings.formatwarning = with_place
+        warnings.formatwarning = with_location
 
 
 def _parser() -> argparse.ArgumentParser:

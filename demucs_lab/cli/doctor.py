@@ -91,7 +91,7 @@ def main() -> int:
     sick = any(gap.essential for gap in gaps)
     other = _course_python()
     if sick and other:
-        print(f"\nThis is not the Python that the course was set up in. Ask that one:\n  {other}")
+        print(f"\nThe course was set up in another Python. Use that one:\n  {other}")
         print("\nThe lessons cannot run in this one.")
         return 1
     for essential, title in ((True, "The lessons need this"), (False, "Optional")):
@@ -170,7 +170,7 @@ def _torch() -> Iterator[Finding]:
         said = done.stderr.strip().splitlines()
         reason = said[-1] if said else f"exit code {done.returncode}"
     except subprocess.TimeoutExpired:
-        done, reason = None, f"no answer in {PATIENCE} s"
+        done, reason = None, f"no result within {PATIENCE} s"
     if done is None or done.returncode:
         versions = {name: _version(name) for name in ("torch", "torchaudio")}
         absent = [name for name, version in versions.items() if version is None]
@@ -185,7 +185,7 @@ def _torch() -> Iterator[Finding]:
         return
     probe = json.loads(done.stdout.strip().splitlines()[-1])
     found = f"torch {probe['torch']}, torchaudio {probe['torchaudio']}"
-    torch, torchaudio = (_numbers(probe[name])[:2] for name in ("torch", "torchaudio"))
+    torch, torchaudio = (_version_numbers(probe[name])[:2] for name in ("torch", "torchaudio"))
     if torch != torchaudio:
         yield Finding(
             "PyTorch",
@@ -200,7 +200,7 @@ def _torch() -> Iterator[Finding]:
 
 
 def _packages() -> Iterator[Finding]:
-    """Every package that the course asks for, and whether its version is new enough."""
+    """Every package that the course needs, and whether its version is new enough."""
     essential, lab = requirements()
     shown = ("jupyterlab", "ipywidgets", "anywidget")
     for name in shown:
@@ -222,7 +222,7 @@ def _package(name: str, minimum: str, essential: bool) -> Finding:
     version = _version(name)
     if version is None:
         return Finding(name, "not installed", install_command(f'"{name}>={minimum}"'), essential)
-    if _numbers(version) < _numbers(minimum):
+    if _version_numbers(version) < _version_numbers(minimum):
         fix = install_command(f'--upgrade "{name}>={minimum}"')
         return Finding(name, f"{version}, older than {minimum}", fix, essential)
     return Finding(name, version)
@@ -267,7 +267,7 @@ def _ffmpeg() -> Iterator[Finding]:
 
 def _disk() -> Iterator[Finding]:
     folder = data_dir()
-    existing = next(place for place in (folder, *folder.parents) if place.exists())
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
     free = shutil.disk_usage(existing).free
     found = f"{free / 1e9:.1f} GB free for songs in {folder}"
     if not os.access(existing, os.W_OK):
@@ -335,7 +335,7 @@ def _musdb() -> Iterator[Finding]:
 
 def _matching(torch: str) -> str:
     """The torchaudio of the same release as an installed torch."""
-    major_minor = ".".join(map(str, _numbers(torch)[:2]))
+    major_minor = ".".join(map(str, _version_numbers(torch)[:2]))
     return f'--upgrade "torch=={major_minor}.*" "torchaudio=={major_minor}.*"'
 
 
@@ -346,7 +346,7 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _numbers(version: str) -> tuple[int, ...]:
+def _version_numbers(version: str) -> tuple[int, ...]:
     """The leading numbers of a version: `2.11.0+cpu` gives (2, 11, 0)."""
     match = re.match(r"\d+(\.\d+)*", version)
     return tuple(map(int, match[0].split("."))) if match else ()

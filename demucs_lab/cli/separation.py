@@ -101,7 +101,7 @@ def run_separate(options: argparse.Namespace) -> int:
             f"different --out"
         )
     if len(options.songs) == 1:
-        audio_info(options.songs[0])  # a wrong name is told before weights are downloaded
+        audio_info(options.songs[0])  # a wrong name is an error before weights are downloaded
     model = ready_model(options.model)
     folder = options.out / _model_name(Path(options.model))
     failed = 0
@@ -142,7 +142,7 @@ def _model_name(model: Path) -> str:
 
 
 def _peak_memory() -> str:
-    """What this process has held at most, where the system tells."""
+    """The most memory that this process has used, where the system says so."""
     try:
         import resource
     except ImportError:  # Windows

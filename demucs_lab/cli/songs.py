@@ -131,9 +131,7 @@ def _gigabytes(size: float) -> str:
 
 def _refuse_a_small_disk(folder: Path, size: float) -> None:
     folder = folder.expanduser().absolute()
-    free = shutil.disk_usage(
-        next(place for place in (folder, *folder.parents) if place.exists())
-    ).free
+    free = shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.exists())).free
     if free < size:
         raise OSError(
             f"the disk of {folder} has {_gigabytes(free)} free, but up to {_gigabytes(size)} are "

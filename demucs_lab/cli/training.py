@@ -121,18 +121,18 @@ def _start(name: str | None, config: Config) -> Any:
     """The model to begin with; None: a new one.
 
     Raises:
-        ValueError: if the settings ask for another kind of model, or it is a bag of several.
+        ValueError: if the settings are of another kind of model, or it is a bag of several.
     """
     from demucs_lab import models, pretrained
 
     if name is None:
         return None
     model = pretrained.load(name)
-    asked = models.build(config.model, **config.model_options)
-    if type(model) is not type(asked):
+    wanted = models.build(config.model, **config.model_options)
+    if type(model) is not type(wanted):
         raise ValueError(
             f"--start {name} is a {type(model).__name__}, but the preset trains a "
-            f"{type(asked).__name__}: choose a preset of its kind"
+            f"{type(wanted).__name__}: choose a preset of its kind"
         )
     return model
 

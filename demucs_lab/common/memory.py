@@ -1,4 +1,4 @@
-"""Memory that is used again instead of being asked for anew."""
+"""Memory that is used again, instead of being returned to the system and requested again."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def export_musdb(
     `musdb.DB(root=folder, is_wav=True)` and whatever trains on MUSDB18-HQ can read it. Stems are
     rounded to 16 bits first and the mixture is their sum, so the files add up exactly; a track
     with a mixture of its own keeps it. A song that would exceed full scale is turned down as a
-    whole, with a warning. A song that is there already is replaced, whole or not at all.
+    whole, with a warning. A song that is there already is replaced atomically.
 
     Args:
         tracks: the songs; names must differ.
@@ -77,7 +77,7 @@ def _write_song(track: Track, folder: Path) -> None:
         float(wav.abs().max())
         for wav in (stems, stems.sum(0) if own_mixture is None else own_mixture)
     )
-    ceiling = (FULL_SCALE - len(SOURCES)) / FULL_SCALE  # room for the rounding of four stems
+    ceiling = (FULL_SCALE - len(SOURCES)) / FULL_SCALE  # leaves headroom for rounding four stems
     gain = min(1.0, ceiling / loudest) if loudest > 0 else 1.0
     if gain < 1:
         warnings.warn(

@@ -140,7 +140,7 @@ def _open_stem(song: Any) -> Track:
         if len(samples) != frames:
             raise ValueError(
                 f"{song.path} is damaged or cut short: samples {start} to {start + frames} of "
-                f"{source} were asked for, {len(samples)} could be read; copy it again"
+                f"{source} should be there, {len(samples)} could be read; copy it again"
             )
         return to_stereo(torch.from_numpy(samples.T.astype("float32")))
 
@@ -177,7 +177,7 @@ def _open_wav(song: Any) -> Track:
 
 
 def _download_sample(path: Path) -> None:
-    """Fetch musdb's sample into `path`, whole or not at all."""
+    """Fetch musdb's sample into `path`, atomically."""
     musdb = _import_musdb()
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and any(path.iterdir()):

@@ -111,7 +111,7 @@ def _open_song(folder: Path) -> Track:
     if missing := [source for source in SOURCES if source not in sounds]:
         raise ValueError(
             f"the song {name!r} has no {' and no '.join(missing)}: expected one sound file for "
-            f"each of {', '.join(SOURCES)} in {folder}, silent where nobody plays"
+            f"each of {', '.join(SOURCES)} in {folder}, silent where it does not play"
         )
     for twins in sounds.values():
         if len(twins) > 1:

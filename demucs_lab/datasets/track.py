@@ -1,4 +1,4 @@
-"""One song: its stems, their mixture, and nothing loaded before it is asked for."""
+"""One song: its stems, their mixture, and nothing loaded before it is used."""
 
 from __future__ import annotations
 
@@ -81,14 +81,14 @@ class Track:
 
     @cached_property
     def mixture(self) -> Tensor:
-        """What everybody hears, `[C, T]`: the data set's own mixture, or the sum of the stems."""
+        """The song itself, `[C, T]`: the data set's own mixture, or the sum of the stems."""
         if self.load_mixture is not None:
             return self.load_mixture(self.start, self.frames)
         return self.stems.sum(0)
 
     @cached_property
     def fingerprint(self) -> str:
-        """Tells it from other songs, also of its name: a hash that covers a second of its stems."""
+        """A hash of the name and of a second of the stems: songs of one name still differ."""
         middle = max(0, (self.frames - self.samplerate) // 2)
         digest = hashlib.sha256(f"{self.name} {self.samplerate} {self.frames}".encode())
         for source in SOURCES:

@@ -127,7 +127,7 @@ def _readme() -> Path:
 def _markers(text: str, path: Path) -> tuple[int, int]:
     """Where the block begins and ends."""
     if BEGIN not in text or END not in text:
-        raise ValueError(f"{path} has no place for the table: it begins with {BEGIN!r}")
+        raise ValueError(f"{path} lacks the markers of the table, which begins with {BEGIN!r}")
     return text.index(BEGIN) + len(BEGIN), text.index(END)
 
 

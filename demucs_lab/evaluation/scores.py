@@ -86,19 +86,19 @@ def score_all(
     """Per system and score one row per song: kept from an earlier call, or computed."""
     from tqdm.auto import tqdm
 
-    places = [
+    paths = [
         {system: cache / system.key / f"{_song_key(song)}.json" for system in systems}
         for song in songs
     ]
-    missing = [{x: place for x, place in own.items() if not place.is_file()} for own in places]
+    missing = [{x: path for x, path in own.items() if not path.is_file()} for own in paths]
     jobs = [(song, wanted) for song, wanted in zip(songs, missing, strict=True) if wanted]
     with tqdm(total=len(jobs), desc="songs", unit="song", disable=not progress or not jobs) as bar:
         for _ in _run(jobs, processes):
             bar.update()
     found: dict[str, dict[str, list[Any]]] = {}
-    for own in places:
-        for system, place in own.items():
-            for score, row in json.loads(place.read_text(encoding="utf-8")).items():
+    for own in paths:
+        for system, path in own.items():
+            for score, row in json.loads(path.read_text(encoding="utf-8")).items():
                 found.setdefault(system.name, {}).setdefault(score, []).append(row)
     return found
 
@@ -133,8 +133,8 @@ def _begin_worker() -> None:
 def _score_and_keep(job: Job) -> None:
     song, wanted = job
     scores = score_song(dataclasses.replace(song), list(wanted))  # a copy, to let its stems go
-    for system, place in wanted.items():
-        with atomic_path(place) as beside:
+    for system, path in wanted.items():
+        with atomic_path(path) as beside:
             beside.write_text(json.dumps(scores[system.name]), encoding="utf-8")
 
 
@@ -158,7 +158,7 @@ def _for_workers() -> Iterator[None]:
 
 
 def score_song(track: Track, systems: Sequence[System]) -> dict[str, dict[str, list[float | None]]]:
-    """One song's scores: per system nSDR and, where asked for, BSSEval's; None as in `read`."""
+    """One song's scores: per system nSDR and, where wanted, BSSEval's; None as in `read`."""
     from demucs_lab.metrics import SilentSourceError, bss_eval, nsdr
 
     stems = track.stems
@@ -206,7 +206,7 @@ def _estimates(track: Track, stems: Tensor, systems: Sequence[System]) -> dict[s
 
 @lru_cache(maxsize=8)
 def load(weights: str, sha256: str) -> Any:
-    """A model, read once; the hash tells files of one name apart."""
+    """A model, read once; files of one name differ in their hash."""
     from demucs_lab import models
 
     return models.load(weights)

@@ -24,7 +24,7 @@ RELEASE_NOTES = "release notes of facebookresearch/demucs, branch v2"
 
 @dataclass(frozen=True)
 class Published:
-    """A figure that somebody published.
+    """A published figure.
 
     Attributes:
         variant: of our experiment that it speaks of; "" where none does.
@@ -128,4 +128,4 @@ NOTES: dict[str, str] = {
     "cross-attention": "None published: arXiv:2211.08553 has no run without cross-attention.",
     "branches": "None published for a frequency-only model.",
 }
-"""What nobody published."""
+"""Why there is no published figure, by experiment."""

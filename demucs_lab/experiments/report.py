@@ -48,7 +48,7 @@ def table(name_or_results: str | Results) -> str:
     for name, entry in found["variants"].items():
         gap = entry["difference"][over] if "difference" in entry else {}
         rows.append([
-            name, *_scores(entry), *(_number(gap.get(k)) for k in ("mean", "low", "high")),
+            name, *_scores(entry), *(_or_nan(gap.get(k)) for k in ("mean", "low", "high")),
             f"{entry['parameters']:,}",
         ])  # fmt: skip
     header = ["SDR, dB", *found["sources"], "mean", "difference", "from", "to", "parameters"]
@@ -60,7 +60,7 @@ def table(name_or_results: str | Results) -> str:
 
 
 def published_lines(found: Results) -> list[str]:
-    """What the papers found, one sentence each, with its source; or that nobody did."""
+    """What the papers found, one sentence each, with its source; or that none did."""
     lines = []
     for entry in found["published"]:
         parts = []
@@ -140,7 +140,7 @@ def _draw_layers(axis: Axes, found: Results) -> None:
             axis.semilogy(scales, f"{mark}-", ms=4, alpha=0.7, label=name if first else None,
                           color=(_OURS, _THEIRS)[mark == "s"])  # fmt: skip
     axis.set_xticks(range(len(names)), names, rotation=90, fontsize=7)
-    axis.set_ylabel("deviation of the output")
+    axis.set_ylabel("standard deviation of the output")
     axis.legend(frameon=False)
 
 
@@ -220,10 +220,10 @@ def _how(found: Results, over: str) -> str:
 
 
 def _scores(entry: Results) -> list[float]:
-    return [_number(value["mean"]) for value in (*entry["sources"].values(), entry["mean"])]
+    return [_or_nan(value["mean"]) for value in (*entry["sources"].values(), entry["mean"])]
 
 
-def _number(value: float | None) -> float:
+def _or_nan(value: float | None) -> float:
     return math.nan if value is None else value
 
 

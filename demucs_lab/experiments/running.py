@@ -172,7 +172,7 @@ def collect(plan: Plan, progress: bool = True) -> dict[str, Any]:
             done, wanted = sum(map(len, found.values())), len(plan.seeds) * len(found)
             print(f"{one.name}: interrupted; {done} of {wanted} are kept, the same call goes on")
         raise
-    return _described(plan, found, model)
+    return _as_result(plan, found, model)
 
 
 def _one(
@@ -203,7 +203,7 @@ def _checkpoint(plan: Plan) -> Any:
     return model
 
 
-def _described(plan: Plan, found: dict[str, list[dict[str, Any]]], model: Any) -> dict[str, Any]:
+def _as_result(plan: Plan, found: dict[str, list[dict[str, Any]]], model: Any) -> dict[str, Any]:
     one = plan.experiment
     sources = list((model or trials.build(one.variants[0], 0)).sources)
     scores = {name: _array(rows) for name, rows in found.items()}
@@ -313,7 +313,7 @@ def _parameters(model: Any) -> int:
 
 
 def write(path: Path, result: dict[str, Any]) -> None:
-    """Write JSON, whole or not at all; lists of numbers stay on one line."""
+    """Write JSON atomically; lists of numbers stay on one line."""
     text = json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False)
     text = re.sub(r"\[[^\[\]{}\"]*\]", lambda found: " ".join(found[0].split()), text)
     with atomic_path(path) as beside:

@@ -63,7 +63,7 @@ def key(variant: Variant, seed: int, songs: Sequence[Track]) -> str:
     settings = dataclasses.asdict(_config(variant).but(seed=seed))
     for name in ("name", "model", "model_options", "checkpoint_seconds", "checkpoint_steps"):
         del settings[name]
-    return _digest([CODE, architecture(build(variant, 0)), settings, _described(songs)])
+    return _digest([CODE, architecture(build(variant, 0)), settings, _fingerprints(songs)])
 
 
 def architecture(model: Any) -> dict[str, Any]:
@@ -91,8 +91,8 @@ def trained(
         KeyboardInterrupt: if it was interrupted; nothing of it is kept.
     """
     config = _config(variant)
-    place = folder() / "trained" / key(variant, seed, songs)
-    weights, facts = place.with_suffix(".safetensors"), place.with_suffix(".json")
+    path = folder() / "trained" / key(variant, seed, songs)
+    weights, facts = path.with_suffix(".safetensors"), path.with_suffix(".json")
     model = build(variant, seed)
     if weights.is_file() and facts.is_file():
         load_weights(model, weights)
@@ -121,7 +121,7 @@ def trained(
 
 
 def _bars_are_seen() -> bool:
-    """Whether somebody looks on; a log gets no bars."""
+    """Whether there is a screen; a log gets no bars."""
     return in_notebook() or sys.stdout.isatty()
 
 
@@ -160,15 +160,15 @@ def trial(
         "training", see `trained`; "scores" in dB, `[songs, S]`, None where a source is silent; and
         "seconds", those of the processor for separating the held-out songs.
     """
-    made_by = [key(variant, seed, songs), variant.separation, _described(held_out)]
-    place = folder() / "scored" / f"{_digest(made_by)}.json"
-    if place.is_file():
-        return json.loads(place.read_text(encoding="utf-8"))
+    made_by = [key(variant, seed, songs), variant.separation, _fingerprints(held_out)]
+    path = folder() / "scored" / f"{_digest(made_by)}.json"
+    if path.is_file():
+        return json.loads(path.read_text(encoding="utf-8"))
     model, about = trained(variant, seed, songs, held_out, progress)
     scores, seconds = scored(model, variant, seed, held_out)
     found = {"training": about, "scores": scores, "seconds": round(seconds, 2)}
-    place.parent.mkdir(parents=True, exist_ok=True)
-    write_json(place, found)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, found)
     return found
 
 
@@ -210,10 +210,10 @@ def decibels(stems: Tensor, estimates: Tensor) -> list[float | None]:
 
 
 def layer_scales(variant: Variant, seed: int, track: Track, seconds: float = 2.0) -> list[Any]:
-    """Deviation of the output of each layer before any training, for an input of deviation 1.
+    """Standard deviation of each layer's output before any training, for an input of 1.
 
-    One entry per layer of a Demucs, from the input to the output: its name, the deviation of the
-    weights of its strided convolution (None for the LSTM), the deviation of its output.
+    One entry per layer of a Demucs, from the input to the output: its name, the standard deviation
+    of the weights of its strided convolution (None for the LSTM), and that of its output.
     """
     model = build(variant, seed).eval()
     mixture = track.excerpt(0.0, min(seconds, track.duration)).mixture
@@ -249,7 +249,7 @@ def _short(track: Track) -> Track:
     return track.excerpt(0.0, min(2.0, track.duration))
 
 
-def _described(songs: Sequence[Track]) -> list[Any]:
+def _fingerprints(songs: Sequence[Track]) -> list[Any]:
     return [song.fingerprint for song in songs]
 
 

@@ -101,7 +101,7 @@ def si_sdr(reference: Tensor, estimate: Tensor) -> Tensor:
 
 
 class SilentSourceError(ValueError):
-    """A source or an estimate is silent from end to end, so that BSSEval has no answer."""
+    """A source or an estimate is silent from end to end, so that BSSEval is not defined."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class BSSEval:
     def median(self) -> dict[str, Tensor]:
         """The median over windows, `[..., S]` each: one song's entry in a table.
 
-        As in museval, windows that are NaN (somebody is silent) or infinite (nothing to improve)
+        As in museval, windows that are NaN (a source is silent) or infinite (nothing to improve)
         are left out; NaN if no window is left.
         """
         scores = {name: getattr(self, name) for name in _SCORES}
@@ -175,7 +175,7 @@ def bss_eval(
         if len(silent):
             raise SilentSourceError(
                 f"{what} {_source_name(silent[0, -1], len(references))} is silent from end to end: "
-                f"BSSEval has no answer for it; choose an excerpt where it plays"
+                f"BSSEval is not defined for it; choose an excerpt where it plays"
             )
     length = truth.shape[-1]
     samples = [int(min(seconds * samplerate, length)) for seconds in (window, hop)]

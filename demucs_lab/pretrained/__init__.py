@@ -1,6 +1,6 @@
 """Trained weights: tiny models that the kit brings, and the authors' own to download (lesson 09).
 
-`available()` lists them, `load(name)` gives a model; `card(name)` tells how a tiny one was made,
+`available()` lists them, `load(name)` gives a model; `card(name)` says how a tiny one was made,
 and `fetch(name)` downloads an official one.
 """
 

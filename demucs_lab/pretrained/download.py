@@ -26,7 +26,7 @@ def offline() -> bool:
 
 
 def download(url: str, path: Path, sha256: str | None = None, progress: bool = True) -> None:
-    """Fetch a file, whole or not at all.
+    """Fetch a file atomically.
 
     What has arrived is kept beside the final name in `NAME.part`; a later call goes on from there.
 
@@ -37,7 +37,7 @@ def download(url: str, path: Path, sha256: str | None = None, progress: bool = T
             states for its large files.
 
     Raises:
-        ConnectionError: if the network is off, the server does not answer, or nobody states a hash;
+        ConnectionError: if the network is off, the server does not response, or no hash is known;
             `Missing` if it has no such file.
         ValueError: if the file is not what was published; it is removed.
         OSError: if it cannot be written.
@@ -46,14 +46,14 @@ def download(url: str, path: Path, sha256: str | None = None, progress: bool = T
         raise ConnectionError("DEMUCS_LAB_OFFLINE forbids it")
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
-    answer = _open(url, part.stat().st_size if part.exists() else 0)
+    response = _open(url, part.stat().st_size if part.exists() else 0)
     try:
-        expected = sha256 or _stated_hash(answer)
+        expected = sha256 or _stated_hash(response)
         if expected is None:
             raise ConnectionError(f"{url} states no SHA-256 to compare with, so it is not trusted")
-        _receive(answer, part, path.name, progress)
+        _receive(response, part, path.name, progress)
     finally:
-        answer.close()
+        response.close()
     found = file_hash(part)
     if not found.startswith(expected):
         part.unlink()
@@ -103,7 +103,7 @@ def _open(url: str, start: int) -> Any:
     if start:
         request.add_header("Range", f"bytes={start}-")
     try:
-        answer = urllib.request.build_opener(redirects).open(request, timeout=PATIENCE)
+        response = urllib.request.build_opener(redirects).open(request, timeout=PATIENCE)
     except urllib.error.HTTPError as error:
         error.close()
         if error.code == 416 and start:  # nothing is left to send, or what we hold is too long
@@ -113,23 +113,23 @@ def _open(url: str, start: int) -> Any:
         raise ConnectionError(f"{url} answers {error.code} {error.reason}") from error
     except (OSError, http.client.HTTPException) as error:
         raise ConnectionError(f"{getattr(error, 'reason', error)}") from error
-    if redirects.stated and "X-Linked-Etag" not in answer.headers:
-        answer.headers["X-Linked-Etag"] = redirects.stated
-    return answer
+    if redirects.stated and "X-Linked-Etag" not in response.headers:
+        response.headers["X-Linked-Etag"] = redirects.stated
+    return response
 
 
-def _stated_hash(answer: Any) -> str | None:
+def _stated_hash(response: Any) -> str | None:
     """The SHA-256 by which the Hub names a large file; small ones have other tags."""
-    tag = answer.headers.get("X-Linked-Etag", "").removeprefix("W/").strip('"').lower()
+    tag = response.headers.get("X-Linked-Etag", "").removeprefix("W/").strip('"').lower()
     return tag if re.fullmatch("[0-9a-f]{64}", tag) else None
 
 
-def _receive(answer: Any, part: Path, name: str, progress: bool) -> None:
+def _receive(response: Any, part: Path, name: str, progress: bool) -> None:
     from tqdm.auto import tqdm
 
-    resumed = answer.status == 206
+    resumed = response.status == 206
     begin = part.stat().st_size if resumed else 0
-    length = answer.headers.get("Content-Length")
+    length = response.headers.get("Content-Length")
     total = begin + int(length) if length else None
     with (
         part.open("ab" if resumed else "wb") as file,
@@ -137,7 +137,7 @@ def _receive(answer: Any, part: Path, name: str, progress: bool) -> None:
             desc=name, total=total, initial=begin, unit="B", unit_scale=True, disable=not progress
         ) as bar,
     ):
-        for block in _blocks(answer.read):
+        for block in _blocks(response.read):
             try:
                 file.write(block)
                 file.flush()

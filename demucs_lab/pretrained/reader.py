@@ -69,7 +69,7 @@ def _unpickle(path: Path) -> Any:
         named = re.search(r"GLOBAL ([\w.]+)", str(error))
         what = f" ({named[1]})" if named else ""
         raise ValueError(
-            f"{path.name} asks for code{what} that no file of weights needs, or is damaged: it was "
+            f"{path.name} holds code{what} that no file of weights needs, or is damaged: it was "
             f"not run; get the file from its authors again"
         ) from None
     except Exception as error:
@@ -102,7 +102,7 @@ def _stand_in(path: str) -> type:
 
 
 def _fraction() -> type:
-    """Takes the place of fractions.Fraction; refuses numbers that would take forever."""
+    """A stand-in for fractions.Fraction that refuses numbers which would take forever."""
 
     def build(cls: type, *values: Any) -> Fraction:
         if not all(re.fullmatch(r"\d{1,12}(/\d{1,12})?", str(value)) for value in values):
@@ -128,8 +128,8 @@ def _read_safetensors(path: Path) -> Package:
         state = {"__quantized": True} if "structure" in about else state
         found = {
             "klass": about["klass"],
-            "args": _numbers(json.loads(about.get("args", "[]"))),
-            "kwargs": _numbers(json.loads(about.get("kwargs", "{}"))),
+            "args": _without_fractions(json.loads(about.get("args", "[]"))),
+            "kwargs": _without_fractions(json.loads(about.get("kwargs", "{}"))),
             "state": state,
         }
     except (SafetensorError, json.JSONDecodeError) as error:
@@ -137,13 +137,13 @@ def _read_safetensors(path: Path) -> Package:
     return _package(found, path)
 
 
-def _numbers(value: Any) -> Any:
+def _without_fractions(value: Any) -> Any:
     """Fractions, which the authors write as `{"_type": "fraction", …}`, become numbers."""
     if isinstance(value, dict):
         if value.get("_type") == "fraction":
             return Fraction(value["numerator"], value["denominator"])
-        return {key: _numbers(item) for key, item in value.items()}
-    return [_numbers(item) for item in value] if isinstance(value, list) else value
+        return {key: _without_fractions(item) for key, item in value.items()}
+    return [_without_fractions(item) for item in value] if isinstance(value, list) else value
 
 
 def _package(found: Any, path: Path) -> Package:

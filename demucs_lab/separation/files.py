@@ -101,7 +101,7 @@ def separate_file(
         )
     if two_stems is not None and stems is not None:
         raise ValueError("choose either two_stems or stems, not both")
-    SoundBlocks(path)  # a wrong name is told before weights are downloaded
+    SoundBlocks(path)  # a wrong name is an error before weights are downloaded
     separator = ready_model(model)
     wanted = [two_stems] if two_stems is not None else stems
     chosen = chosen_stems(separator, wanted)
@@ -121,7 +121,7 @@ def separate_file(
 
 @dataclass(frozen=True)
 class _Song:
-    """What one reading of a sound file from end to end tells.
+    """What is known of a sound file once it was read from end to end.
 
     Attributes:
         samplerate, channels, frames: of the file.
@@ -291,7 +291,7 @@ def _raw_blocks(path: Path, channels: int) -> Iterator[Tensor]:
 def _fingerprint(
     song: _Song, model: Separable, options: Options, names: list[str]
 ) -> dict[str, Any]:
-    """What stems depend on: it tells the partial files of this job from those of another."""
+    """What stems depend on: partial files of another job have another fingerprint."""
     crc = 0
     for weight in model.state_dict().values():
         crc = zlib.crc32(weight.detach().cpu().reshape(-1).view(torch.uint8).numpy(), crc)

@@ -183,7 +183,7 @@ def _lengths(model: Separable, options: Options, length: int) -> tuple[int, int,
 
 
 def lookback(model: Separable, options: Options, length: int, device: torch.device) -> int:
-    """Samples that must stay readable behind the latest one that was asked for."""
+    """Samples that must stay readable behind the latest one that was read."""
     segment, stride, fixed = _lengths(model, options, length)
     longest = getattr(model, "valid_length", int)(segment * options.resample)
     ahead = _batch(model, options, device) * options.workers * stride + int(

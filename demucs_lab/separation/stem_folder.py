@@ -90,7 +90,7 @@ class StemFolder:
         if present and "stems" in made and other != ["stems"]:
             files = ", ".join(file.name for file in present)
             warnings.warn(
-                f"{files} in {self.path} differ from what is asked for now in "
+                f"{files} in {self.path} differ from what is wanted now in "
                 f"{', '.join(dict.fromkeys(other))}: they are replaced",
                 stacklevel=3,
             )

@@ -133,7 +133,7 @@ def separated(
 ) -> Generator[Tensor, None, None]:
     """The normalised stems of a normalised song, as blocks `[S, C, n]` from sample `begin` on.
 
-    What `separate` and `separate_file` share. `read` is asked for parts of the song in order, give
+    What `separate` and `separate_file` share. `read` is called for parts of the song in order, give
     or take a segment; the blocks add up to `length - begin` samples.
 
     The models of a bag are averaged with their weights per stem; one whose weights are zero for all
@@ -221,7 +221,7 @@ def _refuse_huge_stems(stems: int, mixture: Tensor, samplerate: int) -> None:
 
 
 def _machine_memory() -> float:
-    """Bytes of memory of this machine; infinite where it cannot be asked."""
+    """Bytes of memory of this machine; infinite where the system does not say."""
     try:
         return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     except (AttributeError, ValueError, OSError):

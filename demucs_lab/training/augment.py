@@ -1,4 +1,4 @@
-"""Songs that nobody recorded: six ways to make one set of stems into many (lesson 07).
+"""Songs that were never recorded: six ways to make one set of stems into many (lesson 07).
 
 Each takes stems `[B, S, C, T]` and a `torch.Generator`, and gives new stems of that shape; the
 mixture is summed afterwards, so that it is always that of the stems. `listen` plays any of them.
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from demucs_lab.widgets import StemPlayer
 
 MAX_SEMITONES = 2
-TEMPO_DEVIATION, MAX_TEMPO = 0.05, 0.12
+TEMPO_STD, MAX_TEMPO = 0.05, 0.12
 STRETCHED = 1 / (1 - MAX_TEMPO)
 """How much longer than wanted an excerpt is cut, so that the fastest tempo still fills it."""
 
@@ -53,8 +53,8 @@ def remix(stems: Tensor, generator: Generator) -> Tensor:
     >>> mixed[:, 0].flatten().sort().values, mixed[:, 1].flatten().sort().values
     (tensor([0., 1., 2.]), tensor([0., 1., 2.]))
     """
-    places = torch.rand(stems.shape[:2], generator=generator).argsort(0)  # [B, S]
-    return stems[places, torch.arange(stems.shape[1])]
+    order = torch.rand(stems.shape[:2], generator=generator).argsort(0)  # [B, S]
+    return stems[order, torch.arange(stems.shape[1])]
 
 
 def source_dropout(stems: Tensor, generator: Generator, probability: float = 0.1) -> Tensor:
@@ -68,10 +68,10 @@ def draw_pitch_and_tempo(generator: Generator) -> tuple[int, float]:
     """Semitones and relative tempo, drawn together as published.
 
     `randint(-2, 2)` there is Python's, which can give both ends: five values, -2 to 2. NumPy's
-    would never give 2. The tempo's change is normal with deviation 5 %, clipped at ±12 %.
+    would never give 2. The tempo's change is normal with standard deviation 5 %, clipped at ±12 %.
     """
     semitones = random.Random(_seed(generator)).randint(-MAX_SEMITONES, MAX_SEMITONES)
-    change = TEMPO_DEVIATION * float(torch.randn((), generator=generator))
+    change = TEMPO_STD * float(torch.randn((), generator=generator))
     return semitones, 1 + min(max(change, -MAX_TEMPO), MAX_TEMPO)
 
 

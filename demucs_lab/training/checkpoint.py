@@ -3,7 +3,7 @@
 A checkpoint is `step-00000120.safetensors` (weights, their running mean, Adam's moments) and
 `step-00000120.json` (step, time, best score, what the tensors' file must hash to), each written
 beside and renamed, the JSON last: a checkpoint whose JSON is there is whole. Random numbers and the
-place in the data follow from the seed and the step, so the step is all there is to keep of them.
+position in the data follow from the seed and the step, so only the step is kept.
 """
 
 from __future__ import annotations
@@ -80,12 +80,12 @@ def load_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any], li
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             complaints.append(f"the checkpoint {path} is damaged ({error})")
     if complaints:
-        raise ValueError(f"{complaints[0]}, and there is none before it: start the training anew")
-    raise FileNotFoundError(f"there is no checkpoint in {folder}: start the training anew")
+        raise ValueError(f"{complaints[0]}, and there is none before it: start the training again")
+    raise FileNotFoundError(f"there is no checkpoint in {folder}: start the training again")
 
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
-    """Write JSON, whole or not at all."""
+    """Write JSON atomically."""
     with atomic_path(path) as beside:
         beside.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
 

@@ -51,7 +51,7 @@ def train(
 
     Args:
         preset_or_config: a name of `presets()`, or settings of your own.
-        tracks: songs to learn from; nothing but the excerpts at hand is held in memory.
+        tracks: songs to learn from; only the excerpts at hand are in memory.
         minutes: the budget; `steps=1000` gives it in steps. None: the preset's.
         valid: songs to be judged by; None: every eighth of `tracks`, which is then not learned.
         folder: for the run; None: `runs/NAME`.

@@ -75,7 +75,7 @@ def config(name: str) -> Config:
 
 
 def hours_heard(name: str) -> float:
-    """Sound that a shipped model has heard in its training, excerpts heard again counted again.
+    """Sound that a shipped model was trained on, in hours; excerpts count each time.
 
     >>> round(hours_heard("tiny-demucs"), 1)
     43.3

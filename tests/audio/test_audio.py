@@ -431,7 +431,7 @@ def test_saving_makes_the_folder_and_takes_any_float(tmp_path):
 
 
 @pytest.mark.parametrize(("old", "new"), [(44100, 22050), (22050, 44100), (48000, 44100)])
-def test_a_resampled_sine_is_the_sine_sampled_anew(old, new):
+def test_a_resampled_sine_is_the_sine_sampled_at_the_new_rate(old, new):
     frequency, seconds = 1000.0, 0.5
 
     def sine(rate):

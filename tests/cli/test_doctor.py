@@ -20,7 +20,7 @@ def examined():
 
 @pytest.fixture
 def quick(monkeypatch, data_folder):
-    """The doctor without the check that starts Python anew."""
+    """The doctor without the check that starts another Python."""
     monkeypatch.setattr(doctor, "_torch", lambda: iter([doctor.Finding("PyTorch", "there")]))
     return data_folder
 
@@ -65,7 +65,7 @@ def test_a_torch_that_never_comes_back_is_a_finding(data_folder, tmp_path, monke
     break_torch(tmp_path, monkeypatch, "import time; time.sleep(60)")
     monkeypatch.setattr(doctor, "PATIENCE", 0.5)
     monkeypatch.setattr(doctor.shutil, "which", lambda tool: None)
-    assert "no answer in 0.5 s" in examined()["PyTorch"].found
+    assert "no result within 0.5 s" in examined()["PyTorch"].found
 
 
 def test_a_torchaudio_of_another_release_is_a_finding(data_folder, tmp_path, monkeypatch):
@@ -162,7 +162,7 @@ def test_the_lowest_versions_are_those_of_the_package(monkeypatch):
     [("1.9.2", "1.10"), ("2.10.0", "2.11.0+cpu"), ("7.7", "8"), ("0.4", "0.4.1")],
 )
 def test_versions_compare_as_numbers(older, newer):
-    assert doctor._numbers(older) < doctor._numbers(newer)
+    assert doctor._version_numbers(older) < doctor._version_numbers(newer)
     assert Version(older) < Version(newer)
 
 

@@ -225,7 +225,7 @@ def test_what_does_not_agree_is_named(measured, readme, kit):
     with pytest.raises(ValueError, match="not measured with the tiny-htdemucs of this"):
         page.check(readme, kit)
     readme.write_text("nothing", encoding="utf-8")
-    with pytest.raises(ValueError, match="no place for the table"):
+    with pytest.raises(ValueError, match="lacks the markers of the table"):
         page.write_readme(measured[0], readme)
 
 

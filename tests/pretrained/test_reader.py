@@ -116,7 +116,7 @@ def test_a_malicious_file_is_refused_and_leaves_no_trace(tmp_path, poison, where
     else:
         package[where]["deep"] = [{"deeper": (call,)}]
     torch.save(package, path, _use_new_zipfile_serialization=zipped)
-    with pytest.raises(ValueError, match=r"a\.th asks for code.*was not run") as refusal:
+    with pytest.raises(ValueError, match=r"a\.th holds code.*was not run") as refusal:
         read(path)
     assert "\n" not in str(refusal.value)
     assert not trace.exists()

@@ -37,13 +37,13 @@ def play_drums(plan: Plan, rng: np.random.Generator, duration: float) -> list[No
     chorus = style.chorus[rng.integers(len(style.chorus))]
     fills = [FILLS[i] for i in rng.permutation(len(FILLS))]
     notes: list[Note] = []
-    for place, (name, first, bars) in enumerate(plan.sections()):
+    for position, (name, first, bars) in enumerate(plan.sections()):
         groove = chorus if name in ("chorus", "outro") else verse
         if name == "intro":
             groove = {k: v for k, v in verse.items() if k not in ("snare", "clap", "rim")}
         for bar in range(first, first + bars):
             last = bar == first + bars - 1
-            fill = fills[place % len(fills)] if last and rng.random() < 0.8 else None
+            fill = fills[position % len(fills)] if last and rng.random() < 0.8 else None
             half = steps // 2
             for drum in sorted({*groove, *(fill or {})}):
                 pattern = groove.get(drum, "-" * steps)
@@ -57,7 +57,7 @@ def play_drums(plan: Plan, rng: np.random.Generator, duration: float) -> list[No
                         level *= 0.8 + 0.25 * (step - half) / half
                     time = _human(rng, plan.time(bar, step), 0.003)
                     notes.append(_drum(drum, time, _hit(rng, level), duration))
-        if name == "chorus" or (place and rng.random() < 0.3):
+        if name == "chorus" or (position and rng.random() < 0.3):
             time = _human(rng, plan.time(first, 0), 0.002)
             notes.append(_drum("crash", time, _hit(rng, 0.8 * DYNAMICS[name]), duration))
     end = plan.time(plan.bars, 0)
@@ -126,11 +126,11 @@ def play_bass(plan: Plan, rng: np.random.Generator, duration: float) -> list[Not
             events = _on_chords(
                 _tokens(line), [at for b, at, _, _ in plan.chords if b == bar], steps
             )
-            for place, (mark, step, length) in enumerate(events):
+            for position, (mark, step, length) in enumerate(events):
                 chord = plan.chord_at(bar, step)
                 root = _near(chord[0], 0.5 * previous + 0.5 * 35, 28, 43)
                 if mark == "A":
-                    next_step = events[place + 1][1] if place + 1 < len(events) else steps
+                    next_step = events[position + 1][1] if position + 1 < len(events) else steps
                     ahead = _near(plan.chord_at(bar, next_step)[0], root, 28, 43)
                     options = (ahead - 1, ahead + 1, ahead - 2, ahead + 2)
                     pitch = next((p for p in options if p % 12 in plan.scale), ahead - 1)
@@ -149,11 +149,11 @@ def play_bass(plan: Plan, rng: np.random.Generator, duration: float) -> list[Not
     end = plan.time(plan.bars, 0)
     add(end, duration - 0.2, _near(plan.chords[-1][3][0], previous, 28, 43), 0.85)
     notes.sort(key=lambda note: note.start)
-    for place in range(len(notes) - 1):
-        now, after = notes[place], notes[place + 1]
+    for position in range(len(notes) - 1):
+        now, after = notes[position], notes[position + 1]
         longest = max(0.04, after.start - now.start - 0.005)
         if now.duration > longest:
-            notes[place] = Note("bass", "bass", now.start, longest, now.pitch, now.velocity)
+            notes[position] = Note("bass", "bass", now.start, longest, now.pitch, now.velocity)
     return notes
 
 
@@ -168,7 +168,7 @@ def _voicing(chord: tuple[int, ...], centre: float, size: int) -> list[int]:
 def play_other(
     plan: Plan, rng: np.random.Generator, lead: list[tuple[float, float, int]], duration: float
 ) -> list[Note]:
-    """Comping keys, pads under them, plucked strings, and the tune as a hook where nobody sings."""
+    """Comping keys, pads under them, plucked strings, and the tune where there is no voice."""
     style = plan.style
     comp = {
         part: style.comp[i]
@@ -203,8 +203,8 @@ def play_other(
                 add(instrument, start, end + 0.25, voices[int(mark) % len(voices)], 0.75 * dyn)
                 continue
             down = step % 4 in (0, 1)
-            for place, pitch in enumerate(voices if down else voices[::-1]):
-                late = place * strum * float(rng.uniform(0.7, 1.3))
+            for position, pitch in enumerate(voices if down else voices[::-1]):
+                late = position * strum * float(rng.uniform(0.7, 1.3))
                 add(instrument, start + late, max(end, start + late + 0.08), pitch,
                     (0.8 if mark == "X" else 0.62) * dyn)  # fmt: skip
 

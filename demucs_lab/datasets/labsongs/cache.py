@@ -1,8 +1,8 @@
-"""Rendered songs on disk: FLAC folders that appear whole or not at all.
+"""Rendered songs on disk: FLAC folders that appear atomically.
 
 Every song is a folder `<index>/` with `drums.flac bass.flac other.flac vocals.flac score.json`. It
-is written under another name beside its place and renamed when all is on the disk. So a kill leaves
-no half song, and two programs may render the same songs at once: the second drops its copy.
+is written under another name beside its final one and renamed when all is on the disk. So a kill
+leaves no half song, and two programs may render the same songs at once: the second drops its copy.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from .score import Score
 from .studio import SOURCES, render
 
 VERSION = 6
-"""Of the composer and the band. Raise it when a song would sound different: all are made anew."""
+"""Of the composer and the band. Raised when songs sound different: all are rendered again."""
 FILES = (*(f"{source}.flac" for source in SOURCES), "score.json")
 STALE = 3600.0
-"""Seconds after which a half-written folder is nobody's any more."""
+"""Seconds after which a half-written folder is a leftover of a killed program."""
 
 
 def song_folder(root: Path, split: str, index: int, samplerate: int, duration: float) -> Path:
@@ -69,7 +69,7 @@ def _take_place(beside: Path, folder: Path) -> None:
         except OSError:
             if is_whole(folder):
                 return
-            shutil.rmtree(folder, ignore_errors=True)  # somebody deleted a part of it
+            shutil.rmtree(folder, ignore_errors=True)  # a part of it was deleted
             time.sleep(0.05)  # a virus scanner may hold the new files for a moment
         else:
             return

@@ -126,19 +126,19 @@ def make_plan(split: str, index: int, duration: float) -> tuple[Plan, str]:
     loops = {"verse": pool[picks[0]], "chorus": pool[picks[1]], "bridge": pool[picks[2]]}
     loops |= {"intro": loops["verse"], "outro": loops["chorus"]}
     colours = {
-        (part, place): _chord(rng, tonic, mode, degree, style)
+        (part, position): _chord(rng, tonic, mode, degree, style)
         for part in ("verse", "chorus", "bridge")
-        for place, degree in enumerate(loops[part])
+        for position, degree in enumerate(loops[part])
     }
     twice = {part: bool(rng.random() < 0.3) for part in ("verse", "chorus", "bridge")}
     steps, bar, chords = 4 * style.meter, 0, []
     for section, length in form:
         part = {"intro": "verse", "outro": "chorus"}.get(section, section)
         per_bar = 2 if style.meter == 4 and (length < 4 or twice[part]) else 1
-        for place in range(length * per_bar):
-            first = (place % per_bar) * steps // per_bar
+        for position in range(length * per_bar):
+            first = (position % per_bar) * steps // per_bar
             chords.append(
-                (bar + place // per_bar, first, steps // per_bar, colours[part, place % 4])
+                (bar + position // per_bar, first, steps // per_bar, colours[part, position % 4])
             )
         bar += length
     final = _chord(rng, tonic, mode, 1, STYLES["punk"])

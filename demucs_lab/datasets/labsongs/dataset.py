@@ -21,7 +21,7 @@ from .composer import SHORTEST, compose
 from .pool import render_missing, workers_available
 
 SIZES = {"train": 100, "valid": 14, "test": 50}
-"""Songs in each split when no number is asked for."""
+"""Songs in each split when no number is given."""
 STARTER = {"train": 64, "test": 8}
 STARTER_RATE, STARTER_SECONDS = 22050, 12.0
 FIRST = (("valid", 8), ("valid", 5), ("valid", 13))
@@ -37,7 +37,7 @@ def read_stem(folder: Path, source: str, start: int, frames: int) -> Tensor:
     except (soundfile.LibsndfileError, OSError) as error:
         raise OSError(
             f"{path} cannot be read ({error}); delete its folder and open LabSongs again to "
-            "render the song anew"
+            "render the song again"
         ) from error
     return torch.from_numpy(wave.T.copy())
 
@@ -149,13 +149,13 @@ class LabSongs(Sequence[Track]):
     def __getitem__(self, index: slice) -> list[Track]: ...
     def __getitem__(self, index: int | slice) -> Track | list[Track]:
         if isinstance(index, slice):
-            return [self[place] for place in range(*index.indices(len(self)))]
-        place = index + len(self) if index < 0 else index
-        if not 0 <= place < len(self):
+            return [self[position] for position in range(*index.indices(len(self)))]
+        position = index + len(self) if index < 0 else index
+        if not 0 <= position < len(self):
             raise IndexError(f"LabSongs {self.split!r} has {len(self)} songs, got index {index}")
-        if place not in self._tracks:
-            self._tracks[place] = open_song(self._folders[place])
-        return self._tracks[place]
+        if position not in self._tracks:
+            self._tracks[position] = open_song(self._folders[position])
+        return self._tracks[position]
 
     def __len__(self) -> int:
         return len(self._folders)
@@ -215,7 +215,7 @@ def first_songs() -> list[Track]:
         folders = sorted(path for path in (root / "data" / "songs").glob("[0-9]*") if path.is_dir())
         if len(folders) == len(FIRST) and all(map(is_whole, folders)):
             return [open_song(folder) for folder in folders]
-    places = [
+    folders = [
         song_folder(cache_dir(), split, index, STARTER_RATE, FIRST_SECONDS)
         for split, index in FIRST
     ]
@@ -227,8 +227,8 @@ def first_songs() -> list[Track]:
             "samplerate": STARTER_RATE,
             "duration": FIRST_SECONDS,
         }
-        for folder, (split, index) in zip(places, FIRST, strict=True)
+        for folder, (split, index) in zip(folders, FIRST, strict=True)
         if not is_whole(folder)
     ]
     render_missing(jobs, False, "LabSongs")
-    return [open_song(folder) for folder in places]
+    return [open_song(folder) for folder in folders]

@@ -10,7 +10,7 @@ from .styles import GM_DRUMS
 from .synth import Array, band, exponential, fade, noise, partials, swept_sine
 
 Hit = tuple[Array, float, float]
-"""A sound, its place from −1 (left) to 1 (right), and how much of it goes to the room."""
+"""A sound, its position from −1 (left) to 1 (right), and how much of it goes to the room."""
 
 
 @dataclass(frozen=True)
@@ -115,9 +115,9 @@ class DrumKit:
 
     def _clap(self, rng: np.random.Generator, soft: bool) -> Hit:
         wave = 0.8 * self._burst(rng, 0.4, 900, 5200, 0.07 * self.ring)
-        for place in range(3):
+        for position in range(3):
             slap = self._burst(rng, 0.05, 800, 6000, 0.006)
-            at = round(place * 0.0105 * self.rate)
+            at = round(position * 0.0105 * self.rate)
             wave[at : at + len(slap)] += 0.8 * slap
         return wave, 0.15, 0.6
 

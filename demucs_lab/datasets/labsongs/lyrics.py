@@ -67,8 +67,8 @@ def syllables(text: str) -> list[tuple[str, str]]:
     """
     result = []
     for word in text.split():
-        for place, sounds in enumerate(PRONUNCIATION[word], 1):
-            result.append((word if place == 1 else f"{word}-{place}", sounds))
+        for position, sounds in enumerate(PRONUNCIATION[word], 1):
+            result.append((word if position == 1 else f"{word}-{position}", sounds))
     return result
 
 
@@ -123,9 +123,9 @@ def title_from(line: str) -> str:
     'The River in the Night'
     """
     words = line.split()
-    for place, word in enumerate(words):
+    for position, word in enumerate(words):
         if word in NOUNS:
-            words = words[max(0, place - 1) :]
+            words = words[max(0, position - 1) :]
             break
     else:
         words = words[-3:]

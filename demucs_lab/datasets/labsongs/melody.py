@@ -47,10 +47,10 @@ def _tune(
     """A pitch for each onset: chord tones on beats and long notes, steps of the scale between."""
     ladder = [p for p in range(limits[0], limits[1] + 1) if p % 12 in plan.scale]
     pitches: list[int] = []
-    for place, step in enumerate(onsets):
-        aim = centre + float(contour[int(32 * place / max(1, len(onsets) - 1))]) * 1.7
+    for position, step in enumerate(onsets):
+        aim = centre + float(contour[int(32 * position / max(1, len(onsets) - 1))]) * 1.7
         chord = plan.chord_at(bar + step // plan.steps, step % plan.steps)
-        final = place == len(onsets) - 1
+        final = position == len(onsets) - 1
         strong = step % 4 == 0 or final
         options = [p for p in range(limits[0], limits[1] + 1) if p % 12 in chord]
         if final and close and plan.tonic in chord:
@@ -159,13 +159,14 @@ def sing(
             starts = [
                 max(0.12, plan.time(bar, s) + float(d)) for s, d in zip(onsets, shift, strict=True)
             ]
-            for place, (word, sounds) in enumerate(words):
-                end = starts[place + 1] if place + 1 < len(words) else ends[-1]
-                accent = 1.0 if onsets[place] % 4 == 0 else 0.9
+            for position, (word, sounds) in enumerate(words):
+                end = starts[position + 1] if position + 1 < len(words) else ends[-1]
+                accent = 1.0 if onsets[position] % 4 == 0 else 0.9
                 velocity = float(np.clip(level * accent * rng.uniform(0.92, 1.05), 0.1, 1))
                 notes.append(
-                    Note("vocals", "voice", round(starts[place], 5), round(end - starts[place], 5),
-                         pitches[place], round(velocity, 3), word, sounds)
+                    Note("vocals", "voice", round(starts[position], 5),
+                         round(end - starts[position], 5), pitches[position], round(velocity, 3),
+                         word, sounds)
                 )  # fmt: skip
             lines.append((text, round(starts[0], 5), round(ends[-1] - starts[0], 5)))
     end = plan.time(plan.bars, 0)
@@ -203,8 +204,8 @@ def _harmony(plan: Plan, notes: list[Note], low: int, high: int) -> list[Note]:
     for note in notes:
         if not any(begin <= note.start < end for begin, end in spans):
             continue
-        place = min(range(len(ladder)), key=lambda i: abs(ladder[i] - note.pitch))
-        above, below = ladder[place + 2], ladder[place - 2]
+        position = min(range(len(ladder)), key=lambda i: abs(ladder[i] - note.pitch))
+        above, below = ladder[position + 2], ladder[position - 2]
         pitch = above if above <= high else below
         if low <= pitch <= high:
             extra.append(

@@ -12,13 +12,13 @@ from .synth import band, noise
 Stereo = NDArray[np.float32]
 
 
-def pan_gains(place: float) -> tuple[float, float]:
-    """Left and right gains of equal power for a place from −1 to 1.
+def pan_gains(position: float) -> tuple[float, float]:
+    """Left and right gains of equal power for a position from −1 to 1.
 
     >>> [round(float(g), 3) for g in pan_gains(0.0)]
     [0.707, 0.707]
     """
-    angle = np.pi / 4 * (1 + float(np.clip(place, -1, 1)))
+    angle = np.pi / 4 * (1 + float(np.clip(position, -1, 1)))
     return float(np.cos(angle)), float(np.sin(angle))
 
 

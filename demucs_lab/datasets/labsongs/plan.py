@@ -42,9 +42,9 @@ class Plan:
         return LEAD_IN + (bar * self.steps + step + late) * 15.0 / self.tempo
 
     def chord_at(self, bar: int, step: int) -> tuple[int, ...]:
-        """Pitch classes of the chord at a place; the last chord of the song is the tonic's."""
-        place = bisect_right(self._chord_starts, bar * self.steps + step) - 1
-        return self.chords[max(0, place)][3]
+        """Pitch classes of the chord at a position; the last chord of the song is the tonic's."""
+        position = bisect_right(self._chord_starts, bar * self.steps + step) - 1
+        return self.chords[max(0, position)][3]
 
     @cached_property
     def _chord_starts(self) -> list[int]:

@@ -76,19 +76,21 @@ class _Session:
             "pad": (instruments.pad_maker(band["pad"], self.seed, self.rate), 0.02, 0.35, 0.5),
         }
         makers["lead"] = (makers["keys"][0], 0.006, 0.15, 0.7)
-        for place, (name, (maker, attack, release, level)) in enumerate(makers.items()):
+        for position, (name, (maker, attack, release, level)) in enumerate(makers.items()):
             notes = self.score.notes_of("other", name)
             if not notes:
                 continue
             longest = self._longest("other", name)
-            bank = instruments.Bank(maker, self.seed + place, self.rate, longest, attack, release)
+            bank = instruments.Bank(
+                maker, self.seed + position, self.rate, longest, attack, release
+            )
             bus = self._bus()
             for note in notes:
                 put(bus, bank.note(note.pitch, note.velocity, note.duration),
                     round(note.start * self.rate), (1.0, 1.0))  # fmt: skip
             power = np.sqrt(np.mean(bus**2, dtype=np.float64)) + 1e-9
             share = np.sqrt(sum(n.duration for n in notes) / self.score.duration / 3)
-            left, right = pan_gains(float(self.sides[place % 3]) * (1 if place % 2 else -1))
+            left, right = pan_gains(float(self.sides[position % 3]) * (1 if position % 2 else -1))
             gain = level * min(1.0, share) / power
             total[0] += np.float32(gain * left) * bus[0]
             total[1] += np.float32(gain * right) * bus[1]
@@ -104,8 +106,8 @@ class _Session:
         parts = {name: notes for name, notes in parts.items() if notes}
         voices = sing(parts, self.score.band["voice"], self.seed, self.rate, self.samples)
         bus, send = self._bus(), np.zeros(self.samples, np.float32)
-        for place, wave in enumerate(voices.values()):
-            level, pan = ((1.0, 0.0), (0.4, 0.45))[place]
+        for position, wave in enumerate(voices.values()):
+            level, pan = ((1.0, 0.0), (0.4, 0.45))[position]
             put(bus, wave * np.float32(level), 0, pan_gains(pan))
             send += np.float32(level) * wave
         if self.score.band["echo"]:

@@ -159,10 +159,10 @@ class Wavetable:
         return self._read(phase, min(int(self.limit / frequency), self.count))
 
     def _read(self, phase: NDArray, level: NDArray | int) -> NDArray[np.float32]:
-        place = (phase * self.LENGTH).astype(np.float32)
-        first = place.astype(np.int32)
+        position = (phase * self.LENGTH).astype(np.float32)
+        first = position.astype(np.int32)
         np.minimum(first, self.LENGTH - 1, out=first)
-        part = place - first
+        part = position - first
         if isinstance(level, int):
             table = self.tables[level]
             index = first

@@ -98,8 +98,8 @@ class _Curves:
 def _split(phonemes: str) -> tuple[list[str], str, list[str]]:
     """Consonants before the vowel, the vowel, consonants after it."""
     sounds = phonemes.split()
-    place = next(i for i, s in enumerate(sounds) if s in VOWELS or s in GLIDES)
-    return sounds[:place], sounds[place], sounds[place + 1 :]
+    position = next(i for i, s in enumerate(sounds) if s in VOWELS or s in GLIDES)
+    return sounds[:position], sounds[position], sounds[position + 1 :]
 
 
 def _length(sound: str) -> float:
@@ -151,14 +151,14 @@ def _articulate(notes: list[Note]) -> _Curves:
     """Formants, voice and friction over time for a whole song."""
     curves = _Curves()
     for phrase in _phrases(notes):
-        for place, note in enumerate(phrase):
+        for position, note in enumerate(phrase):
             before, vowel, after = _split(note.phonemes)
-            first, last = place == 0, place == len(phrase) - 1
-            room = 0.12 if first else min(0.13, 0.42 * phrase[place - 1].duration)
+            first, last = position == 0, position == len(phrase) - 1
+            room = 0.12 if first else min(0.13, 0.42 * phrase[position - 1].duration)
             lead = min(sum(map(_length, before)), room)
             ending = note.start + note.duration
             if not last:
-                following, _, _ = _split(phrase[place + 1].phonemes)
+                following, _, _ = _split(phrase[position + 1].phonemes)
                 ending -= min(sum(map(_length, following)), 0.13, 0.42 * note.duration)
             tail = min(sum(map(_length, after)), 0.38 * (ending - note.start))
             level = note.velocity**1.2
@@ -200,10 +200,10 @@ def pitch_curve(
     pitch = np.full(count, float(notes[0].pitch))
     depth = np.zeros(count)
     for phrase in _phrases(notes):
-        for place, note in enumerate(phrase):
+        for position, note in enumerate(phrase):
             pitch[time >= note.start - 0.03] = note.pitch
             end = note.start + note.duration
-            if place == 0:
+            if position == 0:
                 scoop = rng.uniform(0.4, 1.6)
                 into = (time >= note.start - 0.2) & (time < note.start + 0.05)
                 pitch[into] = note.pitch - scoop

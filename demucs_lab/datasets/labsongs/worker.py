@@ -17,7 +17,7 @@ from .cache import ensure_song
 
 
 def main() -> None:
-    """Render what is asked for until nobody asks any more."""
+    """Render what each line requests until the input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the caller's: it closes our input
     for request in sys.stdin:
         values = json.loads(request)

@@ -52,7 +52,7 @@ def test_a_song_that_is_there_is_not_rendered_again(tmp_path):
     assert (_folder(tmp_path) / "bass.flac").stat().st_mtime_ns == before
 
 
-def test_a_changed_composer_renders_anew(tmp_path, monkeypatch):
+def test_a_changed_composer_renders_again(tmp_path, monkeypatch):
     old = _folder(tmp_path)
     monkeypatch.setattr(songs, "VERSION", songs.VERSION + 1)
     assert _folder(tmp_path) != old
