@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 from official_files import save_safetensors, save_th, th_package
-from test_download import serving
+from server import serving
 from torch import nn
 
 import demucs_lab
