@@ -72,7 +72,7 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "si_sdr": negative_si_sdr,
     "multi_resolution_stft": multi_resolution_stft,
 }
-"""Every loss by the name that a training preset uses; "si_sdr" is its negative, being made small."""
+"""Every loss by the name that a training preset uses; "si_sdr" stands for its negative."""
 
 
 def _floored_magnitude(wav: Tensor, n_fft: int) -> Tensor:

@@ -302,9 +302,7 @@ def test_a_disk_that_is_full_from_the_start_is_one_sentence(tmp_path, monkeypatc
 
 def test_a_loss_that_becomes_nan_stops_and_the_last_good_weights_stay(tmp_path):
     tracks = trapped(60, lambda wav: wav * torch.nan)
-    with pytest.raises(
-        FloatingPointError, match=r"NaN or infinite at step \d+.*the best model"
-    ):
+    with pytest.raises(FloatingPointError, match=r"NaN or infinite at step \d+.*the best model"):
         train(tmp_path / "run", tracks)
     assert all(value.isfinite().all() for value in state(tmp_path / "run").values())
     kept = models.load(tmp_path / "run" / "model.safetensors")
