@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +25,7 @@ PART = 256  # frames whose squares are added up at once: longer sums in float32 
 
 
 @contextmanager
-def faster(model: nn.Module) -> Iterator[None]:
+def faster(model: Any) -> Iterator[None]:
     """Within it, the model computes the same faster; afterwards it is as before.
 
     Only for inference: gradients would be those of other operations, rounded otherwise.
@@ -52,7 +53,7 @@ def dconv(layer: DConv, x: Tensor) -> Tensor:
     done = torch.empty_like(rows)
     for some, into in zip(rows.split(at_once), done.split(at_once), strict=True):
         for branch in layer.layers:
-            some = residual_branch(branch, some)
+            some = residual_branch(cast(ResidualBranch, branch), some)
         into.copy_(some)
     return done if x.dim() == 3 else done.unflatten(0, (len(x), -1)).transpose(1, 2)
 

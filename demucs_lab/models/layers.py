@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -227,10 +228,9 @@ class HybridDecoderLayer(nn.Module):
         return x if self.last else F.gelu(x), y
 
 
-def transposed(conv: nn.Module, groups: int) -> nn.Module:
+def transposed(conv: Any, groups: int) -> Any:
     """A transposed convolution with the norm that follows it, under the names `conv_tr.norm.*`."""
-    channels = conv.out_channels
-    conv.norm = nn.GroupNorm(groups, channels) if groups else nn.Identity()  # type: ignore
+    conv.norm = nn.GroupNorm(groups, conv.out_channels) if groups else nn.Identity()
     return conv
 
 
