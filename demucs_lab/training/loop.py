@@ -18,11 +18,12 @@ from torch import nn
 from demucs_lab import models
 from demucs_lab.training import data
 from demucs_lab.training.live import need_tensorboard
+from demucs_lab.training.options import Options
 from demucs_lab.training.presets import Config, preset
 from demucs_lab.training.processes import Team, accelerating, need_accelerate
 from demucs_lab.training.record import RunFolder
 from demucs_lab.training.result import Result, architecture, rebuilt
-from demucs_lab.training.run import Options, Run
+from demucs_lab.training.run import Run
 
 if TYPE_CHECKING:
     from demucs_lab.datasets import Track

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
-import os
 import sys
 import time
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,8 +15,9 @@ from tqdm import tqdm
 from demucs_lab.common.memory import reused_memory
 from demucs_lab.training import checkpoint, data
 from demucs_lab.training.judging import Progress, held_out_scores, is_due
-from demucs_lab.training.live import Display
+from demucs_lab.training.keeping import Keeper, Levels, diverged
 from demucs_lab.training.optimization import RunningMean
+from demucs_lab.training.options import Options
 from demucs_lab.training.presets import Config
 from demucs_lab.training.processes import Team
 from demucs_lab.training.record import RunFolder, Scores, best_scores
@@ -29,33 +27,7 @@ from demucs_lab.training.step import Learner, learn
 if TYPE_CHECKING:
     from demucs_lab.datasets import Track
 
-_IN_WORDS = {"songs": "songs to learn from", "held_out": "songs to be judged by"}
 _LOOK_EVERY = 10  # steps between two looks at the loss on a GPU, where each look waits for it
-
-
-@dataclasses.dataclass(frozen=True)
-class Options:
-    """What changes how a training runs, not what it learns; see `train`."""
-
-    valid: Sequence[Track] | None = None
-    workers: int | None = None
-    progress: bool = True
-    figure: bool | None = None
-    tensorboard: bool = False
-    cpu: bool = False
-    forked: bool = False  # from a notebook: its widgets cannot be reached
-
-    def display(self, name: str, folder: Path, main: bool) -> Display:
-        """What this process shows: only the main one shows anything."""
-        board = folder / "tensorboard" if self.tensorboard and main else None
-        figure = self.figure if main and not self.forked else False
-        return Display(name, self.progress and main, figure, board, plain=self.forked)
-
-    def workers_on(self, device: torch.device) -> int:
-        """How many processes prepare excerpts."""
-        if self.workers is not None:
-            return self.workers
-        return 0 if device.type == "cpu" else min(8, os.cpu_count() or 1)
 
 
 class Run:
@@ -88,10 +60,16 @@ class Run:
         self.learner = _learner(accelerator, config, model, self.format)
         self.at = Progress()
         self.history: list[dict[str, Any]] = []
-        self.levels: list[tuple[float, float]] = []
+        self.levels: Levels = []
+        self.keeper = Keeper(
+            record, config, self.learner, accelerator.scaler,
+            {
+                "songs": [track.name for track in tracks],
+                "held_out": [track.name for track in valid],
+                "processes": self.team.size,
+            },
+        )  # fmt: skip
         self._unread: list[Tensor] = []  # losses that nothing has looked at yet
-        self._saved_step = 0
-        self._tried_at, self._tried_step = 0.0, 0  # to write a checkpoint
         self._began = time.monotonic()
 
     # --- beginnings
@@ -105,7 +83,7 @@ class Run:
         self.levels = self.team.gather([data.level(track) for track in songs])
         if self.team.main:
             self.record.rewind(-1)
-            self._write_checkpoint()
+            self.keeper.write(self.at, self.levels)
 
     def load(self) -> None:
         """Take the state from the newest whole checkpoint.
@@ -114,19 +92,7 @@ class Run:
             FileNotFoundError, ValueError: if there is none, or the songs or the number of
                 processes are not those of the run.
         """
-        tensors, facts, complaints = checkpoint.load_checkpoint(self.record.checkpoints)
-        for complaint in complaints:
-            warnings.warn(f"{complaint}: going on from step {facts['step']}", stacklevel=3)
-        _must_be_the_same(self.record.path, facts, self._circumstances())
-        checkpoint.restore("model", self.learner.network, tensors)
-        checkpoint.restore("mean", self.learner.mean.model, tensors)
-        checkpoint.restore_optimizer(self.learner.optimizer, tensors)
-        if self.accelerator.scaler is not None and facts["scaler"]:
-            self.accelerator.scaler.load_state_dict(facts["scaler"])
-        progress = dict(facts["progress"])
-        self.learner.step = progress.pop("step")
-        self.at = Progress(**progress)
-        self.levels = [tuple(pair) for pair in facts["levels"]]
+        self.at, self.levels = self.keeper.read()
         self.history = self.record.history(self.learner.step)
         if self.team.main:
             self.record.rewind(self.learner.step)
@@ -146,8 +112,7 @@ class Run:
         )  # fmt: skip
         self.display = self.options.display(config.name, self.record.path, self.team.main)
         self._began = time.monotonic() - self.at.elapsed
-        self._tried_at, self._tried_step = time.monotonic(), self.learner.step
-        self._saved_step = self.learner.step
+        self.keeper.start()
         stopped = "budget"
         try:
             for loss in learn(self.learner, batches, config, self.accelerator, self._done):
@@ -163,12 +128,12 @@ class Run:
             self._log_losses(1.0, now=True)
             if self.at.validations < config.validations and stopped == "budget":
                 self._validate()
-            self._save_last_step()
+            self._checkpoint_at_the_end()
             self.accelerator.wait_for_everyone()
         except KeyboardInterrupt:
             stopped = "interrupted"
             if self.learner.whole:
-                self._save_last_step()
+                self._checkpoint_at_the_end()
         finally:
             self.display.close(self.history)
             del batches
@@ -224,7 +189,7 @@ class Run:
         losses = self.accelerator.reduce(torch.stack(self._unread), "mean")
         self._unread = []
         if not losses.isfinite().all():
-            raise self._diverged("the loss")
+            raise diverged("the loss", self.learner, self.at, self.record)
         self._log(
             {
                 "step": self.learner.step,
@@ -233,18 +198,6 @@ class Run:
                 "loss": sum(losses.tolist()) / len(losses),
                 "learning_rate": self.learner.optimizer.param_groups[0]["lr"],
             }
-        )
-
-    def _diverged(self, what: str) -> FloatingPointError:
-        kept = (
-            f"the best model, of step {self.at.best_step}, is {self.record.model}"
-            if self.at.best_step >= 0
-            else f"the last good checkpoint is in {self.record.checkpoints}"
-        )
-        rate = self.learner.optimizer.param_groups[0]["lr"]
-        return FloatingPointError(
-            f"{what} became NaN or infinite at step {self.learner.step}: lower the learning rate "
-            f"(it was {rate:.1e}) or clip gradients, and look for NaN in the songs; {kept}"
         )
 
     # --- held-out songs
@@ -295,51 +248,12 @@ class Run:
 
     def _checkpoint_if_due(self) -> None:
         """Only with every loss looked at: weights that gave NaN are not kept."""
-        if not self.team.main or self._unread:
-            return
-        if steps := self.config.checkpoint_steps:
-            due = self.learner.step - self._tried_step >= steps
-        else:
-            due = time.monotonic() - self._tried_at > self.config.checkpoint_seconds
-        if due:
-            self._try_checkpoint()
+        if self.team.main and not self._unread and self.keeper.is_due:
+            self.keeper.try_to_write(self.at, self.levels)
 
-    def _save_last_step(self) -> None:
-        if self.team.main and self._saved_step != self.learner.step:
-            self._try_checkpoint()
-
-    def _try_checkpoint(self) -> None:
-        try:
-            self._write_checkpoint()
-        except OSError as error:
-            warnings.warn(f"{error}; the training goes on, those before it stay", stacklevel=2)
-
-    def _write_checkpoint(self) -> None:
-        learner, scaler = self.learner, self.accelerator.scaler
-        self._tried_at, self._tried_step = time.monotonic(), learner.step
-        tensors = {
-            **checkpoint.named("model", learner.network),
-            **checkpoint.named("mean", learner.mean.model),
-            **checkpoint.optimizer_tensors(learner.optimizer),
-        }
-        if not all(bool(value.isfinite().all()) for value in tensors.values()):
-            raise self._diverged("a weight")
-        facts = {
-            "progress": {"step": learner.step, **dataclasses.asdict(self.at)},
-            "scaler": scaler.state_dict() if scaler is not None else None,
-            "levels": self.levels,
-            **self._circumstances(),
-        }
-        checkpoint.save_checkpoint(self.record.checkpoints, learner.step, tensors, facts)
-        self._saved_step = learner.step
-
-    def _circumstances(self) -> dict[str, Any]:
-        """What must be the same when a training goes on."""
-        return {
-            "songs": [track.name for track in self.tracks],
-            "held_out": [track.name for track in self.valid],
-            "processes": self.team.size,
-        }
+    def _checkpoint_at_the_end(self) -> None:
+        if self.team.main and self.keeper.saved_step != self.learner.step:
+            self.keeper.try_to_write(self.at, self.levels)
 
 
 def _learner(accelerator: Any, config: Config, model: Any, format: data.InputFormat) -> Learner:
@@ -353,19 +267,3 @@ def _learner(accelerator: Any, config: Config, model: Any, format: data.InputFor
     )  # fmt: skip
     wrapped, optimizer = accelerator.prepare(network, optimizer)
     return Learner(network, wrapped, optimizer, mean, separated)
-
-
-def _must_be_the_same(path: Path, facts: dict[str, Any], circumstances: dict[str, Any]) -> None:
-    for what, now in circumstances.items():
-        before = facts[what]
-        if now == before:
-            continue
-        if what == "processes":
-            raise ValueError(
-                f"{path} was trained by {before} processes: resume it with as many, not with {now}"
-            )
-        missing = next((f", without {name!r}" for name in before if name not in now), "")
-        raise ValueError(
-            f"{path} began with other {_IN_WORDS[what]} ({len(before)}, from {before[0]!r} on): "
-            f"resume it with these, not with {len(now)} from {now[0]!r} on{missing}"
-        )

@@ -246,7 +246,7 @@ def test_an_interrupt_right_after_a_checkpoint_does_not_write_it_again(tmp_path,
         return plain(folder, step, tensors, facts)
 
     def due(self):
-        if self.learner.step == 6 and self._saved_step == 6:
+        if self.learner.step == 6 and self.keeper.saved_step == 6:
             raise KeyboardInterrupt
         plainly_due(self)
 
