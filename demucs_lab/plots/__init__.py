@@ -4,7 +4,7 @@ A function gives a `Drawing`; as the last line of a cell it shows itself. How fi
 `style`, the palette of the players too.
 """
 
-from demucs_lab.plots.scores import bars, score_grid, score_over_time
+from demucs_lab.plots.scores import bars, interval_dots, score_grid, score_over_time
 from demucs_lab.plots.signals import curves, masks, phasors
 from demucs_lab.plots.style import SOURCE_COLORS, Drawing, finish, new_figure
 from demucs_lab.plots.training import learning
@@ -15,6 +15,7 @@ __all__ = [
     "bars",
     "curves",
     "finish",
+    "interval_dots",
     "learning",
     "masks",
     "new_figure",

@@ -59,6 +59,37 @@ def bars(groups: Mapping[str, Mapping[str, float]], ylabel: str) -> Drawing:
     )
 
 
+def interval_dots(
+    rows: Mapping[str, Mapping[str, tuple[float, float, float]]], xlabel: str
+) -> Drawing:
+    """Means with their intervals, a row for each thing and a dot for each source (lesson 10).
+
+    Args:
+        rows: `(mean, low, high)` by row and source, as in `{"no attention": {"bass": (…)}}`.
+        xlabel: what is measured, with its unit.
+    """
+    figure, axes = new_figure(height=0.7 + 0.62 * len(rows))
+    axis: Axes = axes[0, 0]
+    names = list(next(iter(rows.values())))
+    for i, name in enumerate(names):
+        at = np.arange(len(rows)) + 0.13 * (i - (len(names) - 1) / 2)
+        mean, low, high = np.array([row[name] for row in rows.values()]).T
+        color = SOURCE_COLORS.get(name, INK)
+        axis.hlines(at, low, high, color=color, linewidth=2, alpha=0.6)
+        axis.plot(mean, at, MARKERS.get(name, "*"), color=color, markersize=6, label=name)
+    axis.axvline(0, color=SOFT, linewidth=0.8)
+    axis.set_yticks(np.arange(len(rows)), list(rows))
+    axis.invert_yaxis()
+    axis.set_xlabel(xlabel)
+    figure.legend(loc="outside upper center", ncols=len(names), fontsize=9, frameon=False)
+    means = {row: {n: value[0] for n, value in values.items()} for row, values in rows.items()}
+    return finish(
+        figure,
+        f"A dot for each of {listed(names)}: the mean. Its line is the 95 % interval.",
+        in_numbers(xlabel, names, means),
+    )
+
+
 def score_grid(scores: Mapping[str, Mapping[str, float]]) -> Drawing:
     """Scores as a grid of numbers, dark where much is lost (lesson 01).
 

@@ -8,7 +8,7 @@ from peers import assert_same_gradients, assert_same_output, need, noise, shake
 from torch.nn import functional as F
 
 from demucs_lab.models import ConvTasNet
-from demucs_lab.models.base import rename
+from demucs_lab.models.official import rename
 
 FOUR, SIX = list("abcd"), list("abcdef")
 SMALL = {"N": 48, "L": 20, "B": 32, "H": 40, "X": 5, "R": 2}

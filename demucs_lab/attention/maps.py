@@ -87,7 +87,7 @@ def capture(
     >>> maps["time.1"].weights.shape  # heads, time tokens, frequency rows, spectrogram frames
     torch.Size([4, 87, 4, 44])
     """
-    found = _layers(model)
+    found = attention_layers(model)
     names = list(found) if layers is None else _listed(layers)
     chosen = tuple(range(model.t_heads) if heads is None else heads)
     if unknown := [name for name in names if name not in found]:
@@ -131,7 +131,7 @@ def layer_names(model: HTDemucs) -> list[str]:
     >>> layer_names(HTDemucs.tiny())[:3]
     ['frequency.0', 'frequency.1', 'frequency.2']
     """
-    return list(_layers(model))
+    return list(attention_layers(model))
 
 
 def memory_needed(
@@ -156,7 +156,8 @@ def memory_needed(
     for branch in sizes:
         sizes[branch] = math.prod(axes(model, samples, branch).shape)
     pairs = [
-        sizes[branch] * sizes[_other(branch) if _layers(model)[name].norm_other else branch]
+        sizes[branch]
+        * sizes[_other(branch) if attention_layers(model)[name].norm_other else branch]
         for name in _listed(layers)
         for branch in [name.partition(".")[0]]
     ]
@@ -189,7 +190,12 @@ def axes(model: HTDemucs, samples: int, branch: str) -> Axes:
     return Axes(seconds, (torch.arange(rows) + 0.5) * model.samplerate / 2 / rows)
 
 
-def _layers(model: HTDemucs) -> dict[str, TransformerLayer]:
+def attention_layers(model: HTDemucs) -> dict[str, TransformerLayer]:
+    """The layers of both branches by name.
+
+    Raises:
+        TypeError, ValueError: if the model has no transformer.
+    """
     if not isinstance(model, HTDemucs):
         raise TypeError(f"only HTDemucs has attention to capture, got {type(model).__name__}")
     if model.bottom is None:
