@@ -53,8 +53,8 @@ def ship(
         The file of weights; its model card, NAME.md, lies beside it.
 
     Raises:
-        ValueError: if the run has other settings or songs, was not finished, or the model is too
-            large.
+        ValueError: if the run has other settings or songs, was not finished, the model is too
+            large, or it has a transformer that does nothing (`evaluation.vital_signs`).
         FileNotFoundError: if there is no such run.
     """
     from demucs_lab import models, training
@@ -72,13 +72,14 @@ def ship(
 
     target = Path(folder) if folder is not None else shipped.FOLDER
     model = models.load(record.model)
+    alive = _vital_signs(model, list(held_out))
     with tempfile.TemporaryDirectory() as beside:
         packed = Path(beside, f"{name}.safetensors")
         models.save(model, packed, dtype=torch.float16)
         _check_size(packed, model)
         best = [line for line in record.history() if line.get("best")][-1]
         facts = _measure(model, models.load(packed), list(held_out), best["sdr"])
-        facts |= _description(packed, model) | {"songs": len(learned)}
+        facts |= _description(packed, model) | {"songs": len(learned), "alive": alive}
         write_card(target / f"{name}.md", name, record, facts)
         return _copy(packed, target / packed.name)
 
@@ -127,7 +128,7 @@ music.
 
 Rounding to float16 changes these means by at most {facts["change"]:.4f} dB; the outputs before and
 after agree to {facts["agreement"]:.0f} dB.
-
+{_section("What its transformer is worth", facts["alive"])}
 ## Limits
 
 It learned synthetic songs by one small band. On real music it is far worse: measure, and listen.
@@ -237,6 +238,31 @@ def _measure(
         "change": change,
         "agreement": float(sdr(exact, estimates).min()),
     }
+
+
+def _vital_signs(model: Any, songs: Sequence[Track]) -> str:
+    """What the transformer of a model is worth on held-out songs; "" for a model without one.
+
+    Raises:
+        ValueError: if a constant does as well.
+    """
+    from demucs_lab.evaluation import vital_signs
+    from demucs_lab.models import HTDemucs
+
+    if not isinstance(model, HTDemucs) or model.bottom is None:
+        return ""
+    signs = vital_signs(model, songs, heads=False)
+    if not signs.alive:
+        raise ValueError(
+            f"the transformer does nothing: with a constant in its place the held-out SDR changes "
+            f"by {signs.change('constant')} dB on the mean of all sources; train it longer, or "
+            f"give it something to do (lesson 10)"
+        )
+    return str(signs)
+
+
+def _section(title: str, text: str) -> str:
+    return f"\n## {title}\n\n{_indented(text)}\n" if text else ""
 
 
 def _indented(text: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from songs import MICRO, RATE, songs
 
-from demucs_lab import cli, datasets, models, pretrained, separate, training
+from demucs_lab import cli, datasets, evaluation, models, pretrained, separate, training
 from demucs_lab.cli import training as training_commands
 from demucs_lab.experiments import shipping
 from demucs_lab.metrics import sdr
@@ -184,3 +184,35 @@ def test_unknown_names_are_refused(kit):
         shipping.ship("tiny-dmucs")
     with pytest.raises(ValueError, match="no model card for 'htdemucs'"):
         pretrained.card("htdemucs")
+
+
+def test_a_transformer_that_does_nothing_is_not_shipped(kit, monkeypatch):
+    """Four steps from random weights: what the transformer gives is still a constant's worth."""
+    sizes = {"channels": 8, "samplerate": RATE, "segment": 0.25, "n_fft": 512, "t_layers": 1}
+    small = {**SMALL, "model": "tiny-htdemucs", "model_options": sizes, "segment": 0.25}
+    recipe = recipes.Recipe("A very small HTDemucs", "tiny-htdemucs", small)
+    monkeypatch.setitem(recipes.SHIPPED, "tiny-test", recipe)
+    learned, held_out = songs(6)[:4], songs(6)[4:]
+    folder = kit / "run"
+    training.train(
+        recipes.config("tiny-test"),
+        learned,
+        valid=held_out,
+        folder=folder,
+        progress=False,
+        cpu=True,
+    )
+    with pytest.raises(ValueError, match="transformer does nothing: with a constant in its place"):
+        shipping.ship("tiny-test", folder, kit / "tiny")
+    assert not (kit / "tiny").exists()
+
+    class Alive:
+        alive = True
+
+        def __str__(self):
+            return "a table of costs"
+
+    monkeypatch.setattr(evaluation, "vital_signs", lambda model, songs, heads: Alive())
+    shipping.ship("tiny-test", folder, kit / "tiny")
+    card = (kit / "tiny" / "tiny-test.md").read_text()
+    assert "## What its transformer is worth\n\n    a table of costs\n\n## Limits" in card
