@@ -59,7 +59,7 @@ def markdown(results: Mapping[str, Any]) -> str:
         f"{a} − {b}: {gap(results, a, b)} dB nSDR on the mean" for a, b in shown_pairs(results)
     ]
     if notes:
-        text += ["", "With 95 % intervals (paired bootstrap over songs):", ""]
+        text += ["", "With 95 % intervals (paired bootstrap over songs, one training each):", ""]
         text += [f"- {note}" for note in notes]
     if models := models_of(results):
         text += ["", *_beyond_masks(results, models)]
