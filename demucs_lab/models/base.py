@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any, Self
 
 import torch
@@ -14,6 +15,46 @@ from demucs_lab.models import official, saving
 
 SOURCES = ("drums", "bass", "other", "vocals")
 SIX_SOURCES = (*SOURCES, "guitar", "piano")
+_MOST_SOURCES, _LONGEST_NAME = 64, 100
+_LONGEST_SEGMENT = 3600.0  # seconds
+
+
+def check_sources(sources: Sequence[str]) -> tuple[str, ...]:
+    """Names under which stems may be filed: they come with a model, from anywhere.
+
+    A name with a separator, or one that begins with a dot, would be a path out of the folder of
+    the stems; one that begins with a dash, an option of the next program.
+
+    Raises:
+        ValueError: if they are no list of different names, or one is no plain file name.
+
+    >>> check_sources(["drums", "bass"])
+    ('drums', 'bass')
+    """
+    if isinstance(sources, str) or not isinstance(sources, Sequence) or not sources:
+        raise ValueError(f"sources must be a list of names, got {str(sources)[:80]!r}")
+    if len(sources) > _MOST_SOURCES:
+        raise ValueError(f"expected at most {_MOST_SOURCES} sources, got {len(sources)}")
+    for name in sources:
+        if not isinstance(name, str) or not name.strip() or not name.isprintable():
+            raise ValueError(f"a source needs a name that can be printed, got {str(name)[:80]!r}")
+        if len(name.encode()) > _LONGEST_NAME:
+            raise ValueError(
+                f"the name of a source has at most {_LONGEST_NAME} bytes, got {name[:20]!r}… with "
+                f"{len(name.encode())}"
+            )
+        if name[0] in ".-" or any(mark in name for mark in '/\\:*?"<>|'):
+            raise ValueError(
+                f"{name!r} cannot name a source, which names a file too: let it begin with a "
+                f'letter and leave / \\ : * ? " < > | out'
+            )
+    if len({name.casefold() for name in sources}) < len(sources):  # one file on macOS and Windows
+        twice = next(
+            name for i, name in enumerate(sources)
+            if name.casefold() in {other.casefold() for other in sources[:i]}
+        )  # fmt: skip
+        raise ValueError(f"two sources are named {twice!r}: each needs a name of its own")
+    return tuple(sources)
 
 
 class SeparationModel(nn.Module):
@@ -27,18 +68,24 @@ class SeparationModel(nn.Module):
         audio_channels: C, 2 for stereo.
         samplerate: in Hz, the rate that the model expects.
         segment: seconds of sound that the model was made to look at.
+
+    Raises:
+        ValueError: if a source cannot name a file, or a number makes no sense.
     """
 
     def __init__(
         self, sources: Sequence[str], audio_channels: int, samplerate: int, segment: float
     ) -> None:
         super().__init__()
-        self.sources = tuple(sources)
-        self.audio_channels = audio_channels
-        self.samplerate = samplerate
+        self.sources = check_sources(sources)
+        self.audio_channels = _whole("audio_channels", audio_channels, 1, 64)
+        self.samplerate = _whole("samplerate", samplerate, 1000, 384000)
+        if not _is_number(segment) or not 0 < segment <= _LONGEST_SEGMENT:
+            raise ValueError(
+                f"expected segment in seconds, above 0 and up to {_LONGEST_SEGMENT:g}, got "
+                f"{segment!r}"
+            )
         self.segment = float(segment)
-        if not self.sources or isinstance(sources, str):
-            raise ValueError(f"sources must be a list of names, got {sources!r}")
 
     @property
     def segment_samples(self) -> int:
@@ -166,3 +213,15 @@ class SeparationModel(nn.Module):
             f"{type(self).__name__}({millions:.1f} M parameters, {len(self.sources)} sources, "
             f"{self.audio_channels} channels, {self.samplerate} Hz, {self.segment:g} s segments)"
         )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and abs(value) < 10**15
+
+
+def _whole(name: str, value: Any, least: int, most: int) -> int:
+    if not _is_number(value) or value != int(value) or not least <= value <= most:
+        raise ValueError(
+            f"expected {name} as a whole number from {least} to {most}, got {str(value)[:80]}"
+        )
+    return int(value)

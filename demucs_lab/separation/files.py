@@ -253,7 +253,8 @@ class _Job:
     def _gain(self) -> float:
         """What brings the loudest stem to full scale: one for all, kept over interruptions."""
         folder, state = self.folder, self.folder.state()
-        if state.get("written_as") != [folder.format, folder.bits]:
+        known = isinstance(state.get("gain"), float) and 0 < state["gain"] <= 1
+        if not known or state.get("written_as") != [folder.format, folder.bits]:
             peak = 1.0
             if folder.bits != 32:
                 peak = max(

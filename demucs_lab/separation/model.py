@@ -9,6 +9,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from demucs_lab.models.base import check_sources
+
 
 class Separable(Protocol):
     """A module with `model(mix [B, C, T])` → `[B, S, C, T]` that says what it takes and gives.
@@ -53,6 +55,7 @@ def ready_model(model: Separable | nn.Module | Named) -> Separable:
 
     Raises:
         TypeError: if it is no module, or lacks an attribute of `Separable`.
+        ValueError: if a source cannot name a file.
     """
     if isinstance(model, str | os.PathLike):
         from demucs_lab import pretrained
@@ -65,7 +68,8 @@ def ready_model(model: Separable | nn.Module | Named) -> Separable:
             f"expected a model of demucs_lab.models or a name of pretrained.available(), got "
             f"{type(model).__name__}" + f" without {', '.join(missing)}" * bool(missing)
         )
-    return model  # type: ignore[return-value]  # the check above
+    check_sources(model.sources)  # type: ignore[arg-type]
+    return model  # type: ignore[return-value]  # the checks above
 
 
 def parts_of(model: Separable) -> list[tuple[Separable, Sequence[float]]]:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from demucs_lab.models.base import check_sources
+
 
 @dataclass
 class StemFolder:
@@ -29,6 +31,9 @@ class StemFolder:
         song: the name of its file.
         names: the stems; `rest`, if any, is what a single one leaves of the mixture.
         fingerprint: all that the raw samples depend on.
+
+    Raises:
+        ValueError: if a stem's name would be a path out of the folder.
     """
 
     path: Path
@@ -38,6 +43,9 @@ class StemFolder:
     format: str
     bits: int
     fingerprint: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        check_sources([*self.names, *([self.rest] if self.rest else [])])
 
     @property
     def files(self) -> dict[str, Path]:
@@ -108,7 +116,7 @@ class StemFolder:
             OSError: if the disk is too small.
         """
         state = self.state()
-        if state.get("made") == self.fingerprint:
+        if state.get("made") == self.fingerprint and state.get("done") in range(frames + 1):
             present = [file for file in map(self.raw, self.names) if file.exists()]
             written = state.get("written_as") == [self.format, self.bits]
             if all(
@@ -163,8 +171,8 @@ class StemFolder:
     def _own(self) -> set[str]:
         """Files of the folder that this kit wrote."""
         note = _json(self.note)
-        stems = [f"{stem}.{note.get('format')}" for stem in note.get("stems", [])]
-        return {*note.get("files", []), *stems}
+        stems = [f"{stem}.{note.get('format')}" for stem in _names(note.get("stems"))]
+        return {*_names(note.get("files")), *stems}
 
     def _refuse_a_small_disk(self, raw: int, stem: int) -> None:
         used = needed = raw * len(self.names)
@@ -181,9 +189,14 @@ class StemFolder:
 _IN_WORDS = {"bytes": "sound", "changed": "sound", "weights": "model"}
 
 
+def _names(value: Any) -> list[str]:
+    """The names in a list that a note should hold: it may be damaged."""
+    return [name for name in value if isinstance(name, str)] if isinstance(value, list) else []
+
+
 def _json(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -1,5 +1,6 @@
 """The folder of a song's stems: nothing lost, nothing mixed up, nobody's files overwritten."""
 
+import json
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from separators import RATE, Fussy, Shares, everything, noise, song_file, stems_
 from demucs_lab import audio
 from demucs_lab.separation import files as files_module
 from demucs_lab.separation.files import separate_file
+from demucs_lab.separation.stem_folder import StemFolder
 
 
 @pytest.fixture
@@ -222,3 +224,50 @@ def test_ten_hours_on_a_small_disk_are_refused_before_anything_is_computed(
     with pytest.raises(OSError, match=r"it takes .* GB on the way and 0.0001 GB are free"):
         separate_file(song, tmp_path / "out", Shares(), progress=False)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../bass", "/tmp/bass", "a/b", "a\\b", "C:bass", ".partial", "..", "-rf", "", " ", "a\0b",
+     "a\nb", "b" * 300, "\ud800", 7, None],
+)  # fmt: skip
+def test_a_name_of_a_source_that_is_a_path_is_refused_by_any_model(song, tmp_path, name):
+    model = Shares()
+    model.sources = ("drums", name, "other", "vocals")
+    before = everything(tmp_path)
+    with pytest.raises(ValueError, match="source"):
+        separate_file(song, tmp_path / "out", model, progress=False)
+    with pytest.raises(ValueError, match="source"):
+        StemFolder(tmp_path / "out", "song.wav", ["drums", name], None, "wav", 16, {})
+    assert everything(tmp_path) == before
+
+
+def test_two_sources_of_one_name_are_refused(song, tmp_path):
+    model = Shares()
+    for sources in (("drums", "Drums", "a", "b"), "dbov", (), [str(i) for i in range(1000)]):
+        model.sources = sources
+        with pytest.raises(ValueError, match="source"):
+            separate_file(song, tmp_path / "out", model, progress=False)
+
+
+@pytest.mark.parametrize(
+    "note", ["[", "[[" * 9000, "null", '{"files": 3, "stems": {"a": 1}}', '{"files": [["a"]]}']
+)
+def test_a_damaged_note_is_as_good_as_none(song, tmp_path, note):
+    folder = tmp_path / "out" / "song"
+    folder.mkdir(parents=True)
+    (folder / "separation.json").write_text(note)
+    assert len(separate_file(song, tmp_path / "out", Shares(), progress=False)) == 4
+
+
+@pytest.mark.parametrize("change", [{"done": -1}, {"done": None}, {"done": 10**9}, {"gain": "x"}])
+def test_a_damaged_state_begins_anew(song, tmp_path, monkeypatch, change):
+    expected = stems_of(separate_file(song, tmp_path / "whole", Fussy(), progress=False))
+    with monkeypatch.context() as patched:
+        interrupt_at(0, patched)
+        with pytest.raises(KeyboardInterrupt):
+            separate_file(song, tmp_path / "out", Fussy(), progress=False)
+    path = tmp_path / "out" / "song" / ".partial" / "state.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    found = separate_file(song, tmp_path / "out", Fussy(), progress=False)
+    assert torch.equal(stems_of(found), expected)
