@@ -71,7 +71,7 @@ def speed(samplerate: int, songs: int = 6) -> dict[str, float]:
 
 
 def starter() -> dict[str, float]:
-    """Wall-clock seconds and megabytes of the starter set, rendered anew on all cores."""
+    """Wall-clock seconds and megabytes of the starter set, rendered again on all cores."""
     code = (
         "import sys; from demucs_lab.datasets import LabSongs\n"
         "for split in ('train', 'test'): LabSongs.starter(split, root=sys.argv[1], progress=False)"

@@ -1,4 +1,4 @@
-"""Conv-TasNet: a learned filterbank, masks from dilated convolutions, and a learned way back.
+"""Conv-TasNet: a learned filterbank, masks from dilated convolutions, and a learned decoder.
 
 Luo & Mesgarani, "Conv-TasNet" (arXiv:1809.07454) for speech; its stereo version for music is that
 of Défossez et al., "Music Source Separation in the Waveform Domain" (arXiv:1911.13254).

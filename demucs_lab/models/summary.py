@@ -58,8 +58,8 @@ class Summary:
         ]
         field = "the whole input"
         if self.receptive_field is not None:
-            heard = self.receptive_field / self.samplerate
-            field = f"{self.receptive_field:,} samples ({heard:.3g} s)"
+            seconds = self.receptive_field / self.samplerate
+            field = f"{self.receptive_field:,} samples ({seconds:.3g} s)"
         return "\n".join([
             text_table(["layer", "kind", "gives", "parameters", "GFLOP"], rows),
             "",
