@@ -99,7 +99,7 @@ class SeparationModel(nn.Module):
 
     @property
     def receptive_field(self) -> int | None:
-        """Samples of input that one sample of output can hear; None: the whole input."""
+        """Samples of input that one sample of output depends on; None: the whole input."""
         return None
 
     def config(self) -> dict[str, Any]:
@@ -216,7 +216,9 @@ class SeparationModel(nn.Module):
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and abs(value) < 10**15
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return False
+    return bool(abs(value) < 10**15)  # type: ignore[operator]  # NaN and infinity are not
 
 
 def _whole(name: str, value: Any, least: int, most: int) -> int:
