@@ -400,7 +400,7 @@ sdr_of_phase_error = lab.check("sdr_of_phase_error", sdr_of_phase_error)
 
 # %% exercise="sdr_of_delay"
 def sdr_of_delay(seconds, hz):
-    """SDR in dB of a tone of `hz` hertz that is `seconds` late (numbers or tensors)."""
+    """SDR in dB of a tone of `hz` hertz that comes `seconds` late."""
     ### BEGIN SOLUTION
     return sdr_of_phase_error(360 * torch.as_tensor(hz) * torch.as_tensor(seconds))
     ### END SOLUTION

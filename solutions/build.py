@@ -61,7 +61,8 @@ import sys
 if "google.colab" in sys.modules:
     from google.colab import output
     output.enable_custom_widget_manager()
-    if importlib.util.find_spec("demucs_lab") is None:  # Colab's own torch and numpy stay
+    if importlib.util.find_spec("demucs_lab") is None:
+        # Colab's own torch and numpy stay.
         course = "demucs-lab @ git+https://github.com/{REPOSITORY}"
         %pip install -q --no-deps "{{course}}"
         %pip install -q anywidget soundfile safetensors musdb museval"""
