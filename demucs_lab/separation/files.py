@@ -22,7 +22,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from demucs_lab.audio.files import audio_info
 from demucs_lab.audio.stream import SoundBlocks, Window, resampled, write_blocks
+from demucs_lab.common.lock import alone_in
 from demucs_lab.separation.device import device_of
 from demucs_lab.separation.model import (
     Named,
@@ -90,6 +92,7 @@ def separate_file(
         FileNotFoundError, ValueError: if the file is missing, damaged, cut short or holds NaN, an
             option makes no sense, or the folder holds stems of another song or other files
             under the same names; nothing is written then.
+        BlockingIOError: if another program separates into that very folder now.
         OSError: if the stems cannot be written, or the disk is too small. What was separated is
             kept, and the next call goes on from there.
     """
@@ -111,9 +114,9 @@ def separate_file(
     made = _fingerprint(song, separator, options, [*names, *([rest] if rest else [])])
     where = Path(out_dir).expanduser() / song.path.stem
     folder = StemFolder(where, song.path.name, names, rest, format, bits, made)
-    if not folder.finished():
-        job = _Job(song, folder, separator.samplerate, separator.audio_channels)
-        with _disk_errors_explained(folder):
+    with _disk_errors_explained(folder), alone_in(where, "stems are written into it"):
+        if not folder.finished():
+            job = _Job(song, folder, separator.samplerate, separator.audio_channels)
             job.separate(separator, options, chosen, device, progress)
             job.write()
     return folder.files
@@ -281,6 +284,11 @@ class _Job:
         scaled = blocks if bits == 32 else (block.double() * gain for block in blocks)
         with self.folder.whole(path) as beside:
             write_blocks(beside, scaled, song.samplerate, song.channels, bits, kind)
+            if (written := audio_info(beside).frames) != song.frames:
+                raise OSError(
+                    f"{path.name} has {written} samples where the song has {song.frames}, so "
+                    f"something else changed {self.folder.partial}"
+                )
 
 
 def _raw_blocks(path: Path, channels: int) -> Iterator[Tensor]:
@@ -315,6 +323,8 @@ def _disk_errors_explained(folder: StemFolder) -> Iterator[None]:
 
     try:
         yield
+    except BlockingIOError:
+        raise
     except (OSError, soundfile.SoundFileError) as error:
         reason = getattr(error, "strerror", None) or getattr(error, "error_string", None) or error
         kept = bool(folder.state())

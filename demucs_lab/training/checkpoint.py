@@ -74,10 +74,10 @@ def load_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any], li
         path = described.with_suffix(".safetensors")
         try:
             facts = json.loads(described.read_text(encoding="utf-8"))
-            if _digest(path) != facts["sha256"]:
+            if _digest(path) != facts["sha256"] or not isinstance(facts["step"], int):
                 raise ValueError("its content has changed since it was written")
             return load_file(path), facts, complaints
-        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, SafetensorError) as error:
             complaints.append(f"the checkpoint {path} is damaged ({error})")
     if complaints:
         raise ValueError(f"{complaints[0]}, and there is none before it: start the training again")
@@ -88,6 +88,23 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
     """Write JSON atomically."""
     with atomic_path(path) as beside:
         beside.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+
+
+def read_json(path: str | os.PathLike[str], remedy: str) -> dict[str, Any]:
+    """The JSON object in a file.
+
+    Raises:
+        ValueError: one sentence, which ends in the remedy, if it is damaged.
+    """
+    try:
+        found = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{os.fspath(path)} is damaged ({error}): {remedy}") from error
+    if not isinstance(found, dict):
+        raise ValueError(
+            f"{os.fspath(path)} is damaged (it holds {type(found).__name__}, no object): {remedy}"
+        )
+    return found
 
 
 def optimizer_tensors(optimizer: Any) -> dict[str, Tensor]:
@@ -138,10 +155,27 @@ def save_weights(model: nn.Module, path: Path) -> None:
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
-    """Give a model the weights that `save_weights` wrote."""
+    """Give a model the weights that `save_weights` wrote.
+
+    Raises:
+        ValueError: if the file is damaged, or holds the weights of another model.
+    """
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    model.load_state_dict(load_file(path))
+    try:
+        model.load_state_dict(load_file(path))
+    except (SafetensorError, RuntimeError) as error:
+        raise ValueError(
+            f"{path} is damaged or holds another model ({one_line(error)}): train again, or put "
+            f"the file back"
+        ) from error
+
+
+def one_line(error: Exception) -> str:
+    """What an error says, short and without a break."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= 200 else f"{text[:200]}…"
 
 
 def _digest(path: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import time
 import warnings
 from typing import Any
@@ -101,20 +102,43 @@ class Keeper:
         tensors, facts, complaints = checkpoint.load_checkpoint(self.record.checkpoints)
         for complaint in complaints:
             warnings.warn(f"{complaint}: going on from step {facts['step']}", stacklevel=4)
-        self._must_be_the_same(facts)
-        checkpoint.restore("model", self.learner.network, tensors)
-        checkpoint.restore("mean", self.learner.mean.model, tensors)
-        checkpoint.restore_optimizer(self.learner.optimizer, tensors)
-        if self.scaler is not None and facts["scaler"]:
-            self.scaler.load_state_dict(facts["scaler"])
-        progress = dict(facts["progress"])
-        self.learner.step = progress.pop("step")
-        return Progress(**progress), [(mean, std) for mean, std in facts["levels"]]
+        try:
+            progress = dict(facts["progress"])
+            step = progress.pop("step")
+            at = Progress(**progress)
+            levels = [(mean, std) for mean, std in facts["levels"]]
+            _refuse_others_than_numbers([step, *progress.values(), *itertools.chain(*levels)])
+            scaler = facts["scaler"]
+            before = {what: facts[what] for what in self.circumstances}
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._damaged(error) from error
+        self._must_be_the_same(before)
+        try:
+            if len(levels) != len(self.circumstances["songs"]):
+                raise ValueError(f"it has the levels of {len(levels)} songs")
+            checkpoint.restore("model", self.learner.network, tensors)
+            checkpoint.restore("mean", self.learner.mean.model, tensors)
+            checkpoint.restore_optimizer(self.learner.optimizer, tensors)
+            if self.scaler is not None and scaler:
+                self.scaler.load_state_dict(scaler)
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise self._damaged(error) from error
+        self.learner.step = step
+        return at, levels
+
+    def _damaged(self, error: Exception) -> ValueError:
+        return ValueError(
+            f"the newest checkpoint in {self.record.checkpoints} does not hold what a training "
+            f"needs ({checkpoint.one_line(error) or type(error).__name__}): remove it to go on "
+            f"from the one before, or start the training again"
+        )
 
     def _must_be_the_same(self, facts: dict[str, Any]) -> None:
         path = self.record.path
         for what, now in self.circumstances.items():
             before = facts[what]
+            if what != "processes" and not (isinstance(before, list) and before):
+                raise self._damaged(ValueError(f"it does not name the {_IN_WORDS[what]}"))
             if now == before:
                 continue
             if what == "processes":
@@ -127,6 +151,12 @@ class Keeper:
                 f"{path} began with other {_IN_WORDS[what]} ({len(before)}, from {before[0]!r} "
                 f"on): resume it with these, not with {len(now)} from {now[0]!r} on{missing}"
             )
+
+
+def _refuse_others_than_numbers(values: list[Any]) -> None:
+    for value in values:
+        if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+            raise ValueError(f"{str(value)[:40]!r} is no number")
 
 
 def diverged(what: str, learner: Learner, at: Progress, record: RunFolder) -> FloatingPointError:

@@ -10,6 +10,7 @@ import copy
 import dataclasses
 import os
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 import torch
@@ -138,6 +139,7 @@ def _start(
     if options.tensorboard:
         need_tensorboard()
     with (
+        ExitStack() as lock,
         torch.random.fork_rng(devices=[]),
         accelerating(options.cpu, config.precision) as accelerator,
     ):
@@ -145,9 +147,13 @@ def _start(
         network = copy.deepcopy(model) or models.build(config.model, **config.model_options)
         data.InputFormat.of(network)  # a model that no song fits is refused before a folder is made
         described = architecture(network, given=model is not None)
-        made = Team(accelerator).text_from_main(
-            lambda: str(RunFolder.create(folder, config, described).path)
-        )
+
+        def create() -> str:
+            record = RunFolder(folder or RunFolder.free(config.name))
+            lock.enter_context(record.alone())
+            return str(RunFolder.create(record.path, config, described).path)
+
+        made = Team(accelerator).text_from_main(create)
         run = Run(accelerator, config, network, learned, held_out, RunFolder(made), options)
         run.begin()
         run.announce(f"The run is in {made}.")
@@ -164,11 +170,14 @@ def _go_on(
     config, described = record.settings
     learned, held_out = _split(tracks, options.valid)
     with (
+        ExitStack() as lock,
         torch.random.fork_rng(devices=[]),
         accelerating(options.cpu, config.precision) as accelerator,
     ):
+        if accelerator.is_main_process:
+            lock.enter_context(record.alone())
         torch.manual_seed(config.seed)
-        network = copy.deepcopy(model) or rebuilt(described)
+        network = copy.deepcopy(model) or rebuilt(described, record.path)
         run = Run(accelerator, config, network, learned, held_out, record, options)
         if record.has_begun or described is None or described["given"]:
             run.load()

@@ -11,11 +11,12 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from demucs_lab.common.tables import text_table
-from demucs_lab.training.checkpoint import write_json
+from demucs_lab.training.checkpoint import one_line, read_json, write_json
 from demucs_lab.training.presets import Config
 
 
@@ -33,24 +34,29 @@ class RunFolder:
         self._metrics = self.path / "metrics.jsonl"
 
     @classmethod
-    def create(
-        cls, path: str | os.PathLike[str] | None, config: Config, architecture: Any
-    ) -> RunFolder:
-        """A new folder; None: `runs/NAME`, with a number if that is taken.
+    def create(cls, path: str | os.PathLike[str], config: Config, architecture: Any) -> RunFolder:
+        """A new folder, or one that holds no checkpoint yet.
 
         Raises:
             FileExistsError: if the folder holds a run already.
         """
-        run = cls(cls.free(config.name) if path is None else path)
+        run = cls(path)
         if run.has_begun:
             raise FileExistsError(
-                f"{run.path} holds a training already: resume it, or choose another folder"
+                f"{run.path} holds a training already: go on with it (training.resume, or "
+                f"python -m demucs_lab train --resume {run.path}), or choose another folder"
             )
         run.checkpoints.mkdir(parents=True, exist_ok=True)
         write_json(run.path / "environment.json", environment())
         settings = {**dataclasses.asdict(config), "architecture": architecture}
         write_json(run.path / "config.json", settings)
         return run
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Meanwhile no other training may write into this folder (`common.lock`)."""
+        from demucs_lab.common.lock import alone_in
+
+        return alone_in(self.path, "a training is written")
 
     @property
     def has_begun(self) -> bool:
@@ -69,13 +75,20 @@ class RunFolder:
 
         Raises:
             FileNotFoundError: if this is no folder of a run.
+            ValueError: if its config is damaged.
         """
         path = self.path / "config.json"
         if not path.is_file():
             raise FileNotFoundError(f"{self.path} holds no training (it has no config.json)")
-        settings = json.loads(path.read_text(encoding="utf-8"))
-        architecture = settings.pop("architecture")
-        return Config(**settings), architecture
+        remedy = "put the file back, or start the training again"
+        settings = read_json(path, remedy)
+        try:
+            architecture = settings.pop("architecture")
+            if architecture is not None:
+                architecture["class"], architecture["given"], architecture["config"].items()
+            return Config(**settings), architecture
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ValueError(f"{path} is damaged ({one_line(error)}): {remedy}") from error
 
     def log(self, line: Mapping[str, Any]) -> None:
         """Add a line to the metrics; a full disk costs the line, not the training."""
@@ -86,16 +99,16 @@ class RunFolder:
             warnings.warn(f"{self._metrics} could not be written ({error})", stacklevel=2)
 
     def history(self, until: float = math.inf) -> list[dict[str, Any]]:
-        """The metrics up to a step; half a line at the end is what a crash left, and dropped."""
+        """The metrics up to a step; half a line, as a crash leaves one at the end, is dropped."""
         if not self._metrics.exists():
             return []
         lines = []
-        for text in self._metrics.read_text(encoding="utf-8").splitlines():
+        for text in self._metrics.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 line = json.loads(text)
-            except json.JSONDecodeError:
+            except (ValueError, RecursionError):
                 continue
-            if line["step"] <= until:
+            if _is_whole(line) and line["step"] <= until:
                 lines.append(line)
         return lines
 
@@ -110,7 +123,10 @@ class RunFolder:
     def write_card(self, described: str, songs: Sequence[str], scores: Scores | None) -> None:
         """Say in Markdown what the model is, how it was trained and how good it is."""
         config, _ = self.settings
-        surroundings = json.loads((self.path / "environment.json").read_text(encoding="utf-8"))
+        try:
+            surroundings = read_json(self.path / "environment.json", "it is made anew")
+        except (OSError, ValueError):
+            surroundings = environment()
         settings = "\n".join(f"- {k}: {v}" for k, v in dataclasses.asdict(config).items())
         facts = "\n".join(f"- {k}: {v}" for k, v in surroundings.items())
         table = f"```\n{scores}\n```" if scores else "Not scored yet."
@@ -180,6 +196,22 @@ class Scores:
         if quiet := [name for name, db in zip(self.sources, self.model, strict=True) if db <= 0]:
             lines.append(f"Silence, at 0 dB, is not beaten yet on {', '.join(quiet)}.")
         return "\n".join(lines)
+
+
+def _is_whole(line: Any) -> bool:
+    """Whether a line of the metrics is one that `Run` wrote."""
+    if not isinstance(line, dict) or not _is_number(line.get("step")):
+        return False
+    if "sdr" not in line and "best" not in line:
+        return line.get("stopped", "budget") in ("budget", "patience", "interrupted")
+    own, mixture = line.get("sdr"), line.get("mixture")
+    if not isinstance(own, dict) or not isinstance(mixture, dict) or own.keys() != mixture.keys():
+        return False
+    return all(map(_is_number, [line.get("songs"), *own.values(), *mixture.values()]))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def best_scores(history: Sequence[Mapping[str, Any]]) -> Scores | None:

@@ -77,7 +77,7 @@ class Result:
         if model is None and architecture is not None:
             network = models.load(record.model)
         else:
-            network = copy.deepcopy(model) or rebuilt(architecture)
+            network = copy.deepcopy(model) or rebuilt(architecture, record.path)
             checkpoint.load_weights(network, record.model)
         return cls(
             model=network.eval(),
@@ -103,17 +103,27 @@ def architecture(model: Any, given: bool) -> dict[str, Any] | None:
     return {"class": type(model).__name__, "config": model.config(), "given": given}
 
 
-def rebuilt(architecture: dict[str, Any] | None) -> Any:
+def rebuilt(architecture: dict[str, Any] | None, folder: Path) -> Any:
     """The model that `architecture` describes, with random weights.
 
+    Args:
+        architecture: what a run keeps in its settings.
+        folder: of the run, for the sentence.
+
     Raises:
-        ValueError: for None.
+        ValueError: for None, or what describes no model.
     """
     from demucs_lab.models import MODELS
+    from demucs_lab.models.saving import built
 
-    classes = {cls.__name__: cls for cls in MODELS.values()}
     if architecture is None:
         raise ValueError(
             "this run began with a class of its own: give a model of that class, model="
         )
-    return classes[architecture["class"]](**architecture["config"])
+    try:
+        return built(MODELS.values(), architecture["class"], architecture["config"])
+    except ValueError as error:
+        raise ValueError(
+            f"{folder / 'config.json'} describes a model that cannot be built ({error}): put the "
+            f"file back, or start the training again"
+        ) from error

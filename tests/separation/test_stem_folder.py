@@ -271,3 +271,41 @@ def test_a_damaged_state_begins_anew(song, tmp_path, monkeypatch, change):
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     found = separate_file(song, tmp_path / "out", Fussy(), progress=False)
     assert torch.equal(stems_of(found), expected)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows locks no folders")
+def test_two_runs_into_one_folder_are_never_mixed(song, tmp_path, monkeypatch):
+    """The second begins while the first separates, and while it writes."""
+    folder, refusals = tmp_path / "out", []
+    expected = stems_of(separate_file(song, tmp_path / "whole", Fussy(), progress=False))
+    run, write = files_module._Job.separate, files_module._Job._write_stem
+
+    def another():
+        with pytest.raises(BlockingIOError, match="in use: stems are written into it"):
+            separate_file(song, folder, Shares(), bits=24, progress=False)
+        refusals.append(1)
+
+    def separate(job, *arguments):
+        another()
+        run(job, *arguments)
+
+    def write_stem(job, *arguments):
+        another()
+        write(job, *arguments)
+
+    monkeypatch.setattr(files_module._Job, "separate", separate)
+    monkeypatch.setattr(files_module._Job, "_write_stem", write_stem)
+    assert torch.equal(stems_of(separate_file(song, folder, Fussy(), progress=False)), expected)
+    assert len(refusals) == 5
+
+
+def test_a_stem_of_another_length_is_never_called_done(song, tmp_path, monkeypatch):
+    write = files_module.write_blocks
+
+    def short(path, blocks, *arguments):
+        write(path, (block[..., :-1] for block in blocks), *arguments)
+
+    monkeypatch.setattr(files_module, "write_blocks", short)
+    with pytest.raises(OSError, match=r"drums\.wav has \d+ samples where the song has 26400"):
+        separate_file(song, tmp_path / "out", Shares(), progress=False)
+    assert not (tmp_path / "out" / "song" / "drums.wav").exists()

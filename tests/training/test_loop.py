@@ -1,4 +1,5 @@
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from songs import MICRO, RATE, Tone, songs
 
 from demucs_lab import models, pretrained, separate, training
@@ -517,7 +518,7 @@ def test_one_song_is_too_few(tmp_path):
 
 
 def test_a_run_is_not_overwritten_and_not_resumed_with_other_songs(unbroken):
-    with pytest.raises(FileExistsError, match="holds a training already"):
+    with pytest.raises(FileExistsError, match=r"holds a training already: .* train --resume /"):
         train(unbroken.folder)
     with pytest.raises(ValueError, match=r"other songs to learn from \(3, from 'song 1' on"):
         training.resume(unbroken.folder, songs(6), progress=False)
@@ -525,6 +526,95 @@ def test_a_run_is_not_overwritten_and_not_resumed_with_other_songs(unbroken):
         training.resume(unbroken.folder, songs()[1:], valid=songs()[1:2], progress=False)
     with pytest.raises(FileNotFoundError, match="holds no training"):
         training.resume(unbroken.folder / "none", songs())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows locks no folders")
+def test_two_trainings_never_share_a_folder(tmp_path):
+    refused = []
+
+    def another(wav):
+        for begin in (train, lambda folder: training.resume(folder, songs(), progress=False)):
+            with pytest.raises(BlockingIOError, match="a training is written by another"):
+                begin(tmp_path / "run")
+            refused.append(begin)
+        return wav
+
+    train(tmp_path / "run", trapped(2, another), steps=1)
+    assert refused
+
+
+def _damage_json(path, change):
+    path.write_text(json.dumps(change(json.loads(path.read_text()))))
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        *[("config.json", text) for text in ("", "{", "null", "[]", "{}", "[" * 10**5, "\0")],
+        *[
+            ("config.json", {key: value})
+            for key, value in [
+                ("architecture", 3), ("architecture", {}), ("batch", "many"), ("steps", None),
+                ("made_up", 1), ("architecture", {"class": "os", "config": {}, "given": False}),
+                ("architecture", {"class": "Demucs", "config": {"depth": 10**9}, "given": False}),
+                ("architecture", {"class": "Demucs", "config": [], "given": False}),
+            ]
+        ],
+        *[
+            ("step-00000012.json", {key: value})
+            for key, value in [
+                ("progress", None), ("progress", {}), ("progress", {"step": "x"}), ("levels", 3),
+                ("progress", {"step": 3, "elapsed": "x"}), ("levels", []), ("levels", [[1]]),
+                ("levels", [[0.0, None]] * 3), ("songs", None), ("songs", []), ("held_out", 5),
+            ]
+        ],
+        ("step-00000012.safetensors", {"model": None}),
+    ],
+    ids=lambda value: str(value)[:40],
+)  # fmt: skip
+def test_a_damaged_run_is_refused_in_one_sentence(tmp_path, unbroken, file, content):
+    folder = tmp_path / "run"
+    shutil.copytree(unbroken.folder, folder)
+    path = next(folder.rglob(file))
+    if path.suffix == ".safetensors":
+        kept = load_file(path)
+        save_file({k: v for k, v in kept.items() if not k.startswith("model.")}, path)
+        _damage_json(
+            path.with_suffix(".json"), lambda facts: {**facts, "sha256": checkpoint._digest(path)}
+        )
+    elif isinstance(content, str):
+        path.write_text(content)
+    else:
+        _damage_json(path, lambda whole: {**whole, **content})
+    with pytest.raises(ValueError, match=str(folder)) as caught:
+        training.resume(folder, songs(), progress=False)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 600
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("metrics.jsonl", "null\n3\n{}\n{\"step\": \"x\"}\n{\"step\": 4, \"best\": true}\n\xff"),
+        ("metrics.jsonl", "[" * 10**5),
+        ("environment.json", "{"),
+    ],
+)  # fmt: skip
+def test_damage_to_what_only_tells_costs_no_training(tmp_path, unbroken, file, content):
+    folder = tmp_path / "run"
+    shutil.copytree(unbroken.folder, folder)
+    (folder / file).write_bytes(content.encode("latin-1"))
+    assert training.Result.load(folder).steps in (0, 12)
+    again = training.resume(folder, songs(), progress=False)
+    assert again.steps == 12
+
+
+def test_a_damaged_best_model_is_named(tmp_path, unbroken):
+    folder = tmp_path / "run"
+    shutil.copytree(unbroken.folder, folder)
+    (folder / "model.safetensors").write_bytes(b"no")
+    with pytest.raises(ValueError, match=r"model\.safetensors is damaged"):
+        training.resume(folder, songs(), progress=False)
 
 
 def test_it_is_resumed_with_as_many_processes_as_before(tmp_path):
