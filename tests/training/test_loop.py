@@ -18,6 +18,7 @@ from demucs_lab.audio import SOURCES
 from demucs_lab.datasets import Track
 from demucs_lab.training import checkpoint, loop
 from demucs_lab.training.optimization import RunningMean
+from demucs_lab.training.record import RunFolder
 
 HELPERS = Path(__file__).parents[1] / "helpers"
 
@@ -530,17 +531,20 @@ def test_a_run_is_not_overwritten_and_not_resumed_with_other_songs(unbroken):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows locks no folders")
 def test_two_trainings_never_share_a_folder(tmp_path):
-    refused = []
+    record, refused = RunFolder(tmp_path / "run"), []
 
     def another(wav):
-        for begin in (train, lambda folder: training.resume(folder, songs(), progress=False)):
-            with pytest.raises(BlockingIOError, match="a training is written by another"):
-                begin(tmp_path / "run")
-            refused.append(begin)
+        with pytest.raises(BlockingIOError, match="a training is written"), record.alone():
+            pass
+        refused.append(1)
         return wav
 
-    train(tmp_path / "run", trapped(2, another), steps=1)
+    train(record.path, trapped(2, another), steps=1)
     assert refused
+    with record.alone(), pytest.raises(BlockingIOError, match="a training is written"):
+        training.resume(record.path, songs(), progress=False)
+    with RunFolder(tmp_path / "new").alone(), pytest.raises(BlockingIOError):
+        train(tmp_path / "new")
 
 
 def _damage_json(path, change):
