@@ -85,6 +85,7 @@ def finish(figure: Figure, caption: str, numbers: str = "") -> Drawing:
     import matplotlib.pyplot as plt
 
     plt.close(figure)
+    _as_written(figure)
     return Drawing(figure, caption, numbers)
 
 
@@ -138,6 +139,7 @@ def png(figure: Figure, dpi: int, colors: int = 64) -> str:
     from PIL import Image  # matplotlib brings it
 
     figure.set_dpi(dpi)
+    _as_written(figure)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
@@ -146,6 +148,17 @@ def png(figure: Figure, dpi: int, colors: int = 64) -> str:
         target, "PNG", optimize=True
     )
     return base64.b64encode(target.getvalue()).decode("ascii")
+
+
+def _as_written(figure: Figure) -> None:
+    """Names of songs stay as they are: what is between two `$` is no formula."""
+    from matplotlib.text import Text
+
+    for axis in figure.axes:
+        axis.get_xticklabels(), axis.get_yticklabels()  # which are only then made
+    for text in figure.findobj(Text):
+        if "mathdefault" not in text.get_text():  # matplotlib's own, on a scale of powers
+            text.set_parse_math(False)
 
 
 def listed(names: Sequence[str]) -> str:

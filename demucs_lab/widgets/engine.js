@@ -6,6 +6,9 @@ export const RAMP = 0.012;
 
 export const dbToGain = (db) => 10 ** (db / 20);
 
+/** What a table holds under a name, which may be "constructor" or "__proto__". */
+export const lookUp = (table, name, otherwise) => (Object.hasOwn(table, name) ? table[name] : otherwise);
+
 // ---------------------------------------------------------------------------- what is heard
 
 /**
@@ -24,7 +27,7 @@ export function hear(mix) {
   const system = mix.systems.find((s) => s.name === mix.system) ?? mix.systems[0];
   const reference = mix.systems[0].name;
   const id = (name, owner) => mix.tracks.find((t) => t.name === name && t.system === owner)?.id;
-  const master = mix.mixture ? dbToGain(mix.gain[mix.mixture] ?? 0) : 1;
+  const master = mix.mixture ? dbToGain(lookUp(mix.gain, mix.mixture, 0)) : 1;
 
   /** `[[id, sign], …]` whose sum is this row in the chosen system, or null if it has none. */
   const parts = (name) => {
@@ -40,7 +43,7 @@ export function hear(mix) {
   const add = (list, factor) => {
     for (const [track, sign] of list ?? []) gains[track] += sign * factor * master;
   };
-  const level = (name) => (mix.mute.includes(name) ? 0 : dbToGain(mix.gain[name] ?? 0));
+  const level = (name) => (mix.mute.includes(name) ? 0 : dbToGain(lookUp(mix.gain, name, 0)));
   const stems = [...new Set(mix.tracks.map((t) => t.name))].filter((n) => n !== mix.mixture);
   const here = stems.filter((name) => parts(name));
   const muted = here.filter((name) => mix.mute.includes(name));
@@ -51,7 +54,7 @@ export function hear(mix) {
     const soloed = mix.solo.filter((name) => name === mix.mixture || parts(name));
     for (const name of soloed) {
       const list = name === mix.mixture ? mixtureParts() : parts(name);
-      add(list, name === mix.mixture ? 1 : dbToGain(mix.gain[name] ?? 0));
+      add(list, name === mix.mixture ? 1 : dbToGain(lookUp(mix.gain, name, 0)));
     }
     const absent = mix.solo.filter((name) => !soloed.includes(name));
     if (!soloed.length) return say([], `silence (${system.name} has no ${absent.join(", ")})`);

@@ -1,5 +1,5 @@
 // The stem player's page: rows of controls and a picture. What is heard is engine.js's.
-import { clock, hear, mixDown, peaks, spectrogram } from "./engine.js";
+import { clock, hear, lookUp, mixDown, peaks, spectrogram } from "./engine.js";
 import { Transport } from "./transport.js";
 import { button, h, inkOn, press, sharp, watchSize } from "./ui.js";
 import { paintSpectrogram, paintWave, ruler } from "./paint.js";
@@ -175,17 +175,18 @@ class StemPlayer extends Transport {
 
   refresh() {
     const heard = this.heard();
-    const scores = this.get("scores")[this.get("system")] ?? {};
+    const scores = lookUp(this.get("scores"), this.get("system"), {});
     for (const [name, row] of this.rows) {
-      const db = this.get("gain")[name] ?? 0;
+      const db = lookUp(this.get("gain"), name, 0);
       press(row.solo, this.get("solo").includes(name));
       if (row.mute) press(row.mute, this.get("mute").includes(name));
       if (Number(row.slider.value) !== db) row.slider.value = String(db);
       row.db.textContent = `${db > 0 ? "+" : db < 0 ? "−" : ""}${Math.abs(db).toFixed(1)} dB`;
       row.slider.setAttribute("aria-valuetext", row.db.textContent);
       row.box.classList.toggle("dl-quiet", !heard.rows.includes(name));
-      row.score.textContent = name in scores ? `SDR ${scores[name].toFixed(1).replace("-", "−")} dB` : "";
-      row.box.setAttribute("aria-label", name + (name in scores ? `, ${row.score.textContent}` : ""));
+      const scored = Object.hasOwn(scores, name);
+      row.score.textContent = scored ? `SDR ${scores[name].toFixed(1).replace("-", "−")} dB` : "";
+      row.box.setAttribute("aria-label", name + (scored ? `, ${row.score.textContent}` : ""));
     }
     for (const element of this.systemButtons) press(element, element.dataset.system === this.get("system"));
     for (const element of this.viewButtons) press(element, element.dataset.view === this.get("view"));

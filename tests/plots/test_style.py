@@ -6,6 +6,7 @@ import html
 import re
 
 import nbformat
+import numpy as np
 import pytest
 from bs4 import BeautifulSoup
 from IPython.core.formatters import DisplayFormatter
@@ -13,6 +14,7 @@ from nbconvert import HTMLExporter
 
 from demucs_lab import plots
 from demucs_lab.plots import style
+from demucs_lab.widgets._picture import picture
 
 CAPTION = "Left & right: two <bars>."
 
@@ -83,3 +85,20 @@ def test_the_mixtures_grey_is_seen_on_light_and_dark():
     grey = style.SOURCE_COLORS["mixture"]
     assert contrast(grey, "#ffffff") > 3
     assert contrast(grey, "#111111") > 3
+
+
+@pytest.mark.parametrize("name", ["$", "$100 $$$", r"A$\frac{$", "cash $_$ money", "$x^$"])
+def test_a_name_is_no_formula(name):
+    rows = {name: {"drums": 1.0, name: 2.0}}
+    spans = {name: {name: (1.0, 0.5, 2.0)}}
+    drawings = [
+        plots.curves([1, 10], {name: [1.0, 2.0]}, xlabel=name, ylabel=name, log_x=True),
+        plots.bars(rows, ylabel=name),
+        plots.interval_dots(spans, xlabel=name),
+        plots.score_grid(rows),
+    ]
+    for drawing in drawings:
+        assert drawing._repr_mimebundle_()[0]["image/png"]
+        assert name in repr(drawing)
+    wave = np.zeros((1, 500), np.float32)
+    assert picture([(name, "#336699", wave)], f"{name} of 5 s")

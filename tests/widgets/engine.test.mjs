@@ -5,7 +5,7 @@ import { test } from "node:test";
 
 const file = new URL("../../demucs_lab/widgets/engine.js", import.meta.url);
 const engine = await import(`data:text/javascript;base64,${readFileSync(file).toString("base64")}`);
-const { Deck, Judge, RAMP, clock, fft, guessing, hear, mixDown, peaks, playhead, spectrogram, tidyLoop, verdict } = engine;
+const { Deck, Judge, RAMP, clock, fft, guessing, hear, lookUp, mixDown, peaks, playhead, spectrogram, tidyLoop, verdict } = engine;
 
 const STEMS = ["drums", "bass", "other", "vocals"];
 const tracks = (systems) =>
@@ -225,4 +225,15 @@ test("the judge scores answers and keeps X to itself", () => {
 
 test("the clock reads minutes, seconds and tenths", () => {
   assert.deepEqual([0, 9.96, 59.96, 61.24].map(clock), ["0:00.0", "0:10.0", "1:00.0", "1:01.2"]);
+});
+
+test("a stem may bear the name of what every object of JavaScript has", () => {
+  for (const name of ["constructor", "__proto__", "toString", "hasOwnProperty"]) {
+    const named = { ...mix(), tracks: tracks({ original: ["mixture", "drums", name] }), systems: mix().systems.slice(0, 1) };
+    assert.equal(hear({ ...named, solo: [name] }).gains[`original:${name}`], 1);
+    assert.equal(hear({ ...named, complete: false, mute: ["drums"] }).gains["original:mixture"], 1);
+    const gain = { ["__proto__"]: -20, [name]: -20 };
+    assert.ok(Math.abs(hear({ ...named, solo: [name], gain }).gains[`original:${name}`] - 0.1) < 1e-9);
+    assert.equal(lookUp({}, name, 0), 0);
+  }
 });
