@@ -273,7 +273,7 @@ def _disk() -> Iterator[Finding]:
     if not os.access(existing, os.W_OK):
         fix = "set DEMUCS_LAB_DATA to a folder that you may write to"
         yield Finding("disk", f"{folder} cannot be written", fix, essential=True)
-    elif free < STARTER_SPACE and not _starter_is_rendered():
+    elif free < STARTER_SPACE and not starter_is_rendered():
         fix = "set DEMUCS_LAB_DATA to a folder on a disk with 200 MB free"
         yield Finding("disk", found, fix, essential=True)
     else:
@@ -289,7 +289,7 @@ def _songs() -> Iterator[Finding]:
         f"{len(songs)} at hand" if songs else "none at hand: lesson 00 renders them when it starts"
     )
     yield Finding("first songs", found)
-    if _starter_is_rendered():
+    if starter_is_rendered():
         yield Finding("starter songs", f"{STARTER_SONGS} rendered")
     else:
         fetch = f"{_quoted(sys.executable)} -m demucs_lab fetch starter"
@@ -309,7 +309,8 @@ def _starter_songs() -> int:
     return len(list(cache_dir().glob(f"labsongs/v*/{STARTER_FOLDER}/*/*/score.json")))
 
 
-def _starter_is_rendered() -> bool:
+def starter_is_rendered() -> bool:
+    """Whether all starter songs are there, so that they take no more room."""
     return _starter_songs() >= STARTER_SONGS
 
 

@@ -60,11 +60,12 @@ def _add_song_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _fetch_starter(options: argparse.Namespace) -> int:
-    from demucs_lab.cli.doctor import STARTER_SPACE
+    from demucs_lab.cli.doctor import STARTER_SPACE, starter_is_rendered
     from demucs_lab.common.paths import cache_dir
     from demucs_lab.datasets import LabSongs
 
-    _refuse_a_small_disk(cache_dir(), STARTER_SPACE)
+    if not starter_is_rendered():
+        _refuse_a_small_disk(cache_dir(), STARTER_SPACE)
     songs = sum(len(LabSongs.starter(split)) for split in ("train", "test"))
     print(f"{songs} starter songs are ready in {cache_dir()}")
     return 0

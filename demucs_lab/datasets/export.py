@@ -13,9 +13,11 @@ from pathlib import Path
 import torch
 
 from demucs_lab.audio import SOURCES, check_waveform, save_audio
+from demucs_lab.common.lock import alone_in
 from demucs_lab.datasets.track import Track
 
 FULL_SCALE = 32768
+_OLD = ".old"  # where a song lies that another is about to replace
 
 
 def export_musdb(
@@ -42,23 +44,36 @@ def export_musdb(
 
     Raises:
         ValueError: if two songs have the same name.
+        BlockingIOError: if another export writes there.
     """
     from tqdm.auto import tqdm
 
     target = Path(folder).expanduser() / split
-    target.mkdir(parents=True, exist_ok=True)
+    prefix = f".export-{split}-"
     written: set[str] = set()
-    for track in tqdm(tracks, desc=f"{split} songs", unit="song", disable=not progress):
-        name = file_name(track.name)
-        if name.lower() in written:
-            raise ValueError(f"two songs are named {name!r}: rename one, or the second is lost")
-        written.add(name.lower())
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".export-") as beside:
-            _write_song(track, Path(beside, name))
-            if (target / name).exists():
-                shutil.rmtree(target / name)
-            Path(beside, name).rename(target / name)
+    with alone_in(target, "songs are exported into it"):
+        _tidy(target, prefix)
+        for track in tqdm(tracks, desc=f"{split} songs", unit="song", disable=not progress):
+            name = file_name(track.name)
+            if name.lower() in written:
+                raise ValueError(f"two songs are named {name!r}: rename one, or the second is lost")
+            written.add(name.lower())
+            with tempfile.TemporaryDirectory(dir=target.parent, prefix=prefix) as beside:
+                _write_song(track, Path(beside, name))
+                if (target / name).exists():
+                    Path(beside, _OLD).mkdir()
+                    (target / name).rename(Path(beside, _OLD, name))
+                Path(beside, name).rename(target / name)
     return target
+
+
+def _tidy(target: Path, prefix: str) -> None:
+    """What killed exports left: a song that was just being replaced gets its name back."""
+    for left in target.parent.glob(f"{prefix}*"):
+        for old in left.glob(f"{_OLD}/*"):
+            if not (target / old.name).exists():
+                old.rename(target / old.name)
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def file_name(name: str) -> str:

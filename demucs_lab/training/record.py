@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import math
 import os
@@ -10,8 +11,8 @@ import platform
 import subprocess
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -52,11 +53,17 @@ class RunFolder:
         write_json(run.path / "config.json", settings)
         return run
 
-    def alone(self) -> AbstractContextManager[None]:
-        """Meanwhile no other training may write into this folder (`common.lock`)."""
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Meanwhile no other training may write here; half files of a killed one are removed."""
         from demucs_lab.common.lock import alone_in
 
-        return alone_in(self.path, "a training is written")
+        with alone_in(self.path, "a training is written"):
+            for half in itertools.chain.from_iterable(
+                folder.glob(".*.tmp*") for folder in (self.path, self.checkpoints)
+            ):
+                half.unlink(missing_ok=True)
+            yield
 
     @property
     def has_begun(self) -> bool:

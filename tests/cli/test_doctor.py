@@ -218,7 +218,7 @@ def test_a_full_disk_is_essential_only_while_songs_are_missing(quick, monkeypatc
         doctor.shutil, "disk_usage", lambda path: usage(path)._replace(free=1_000_000)
     )
     assert examined()["disk"].state == "MISSING"
-    monkeypatch.setattr(doctor, "_starter_is_rendered", lambda: True)
+    monkeypatch.setattr(doctor, "starter_is_rendered", lambda: True)
     assert examined()["disk"].state == "ok"
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from demucs_lab import cli, datasets
+from demucs_lab.cli import doctor
 from demucs_lab.datasets import StemsFolder, Track
 from demucs_lab.datasets.labsongs.dataset import SIZES, Estimate
 
@@ -120,6 +121,12 @@ def test_a_disk_that_is_too_small_is_refused_before_anything_is_written(
     assert cli.main(command) == 2
     assert "has 1 MB free, but up to" in sentence(capsys)
     assert asked == []
+
+
+def test_starter_songs_that_are_there_need_no_room(asked, full_disk, monkeypatch, capsys):
+    monkeypatch.setattr(doctor, "_starter_songs", lambda: 72)
+    assert cli.main(["fetch", "starter"]) == 0
+    assert "72 starter songs are ready" in capsys.readouterr().out
 
 
 def test_export_writes_songs_that_other_programs_read(asked, tmp_path, capsys):

@@ -1,4 +1,8 @@
 import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -114,3 +118,46 @@ def test_names_that_no_file_system_takes_are_changed_and_twins_refused(tmp_path)
 def test_silence_stays_silence(tmp_path):
     export_musdb([make_track(level=0.0)], tmp_path, progress=False)
     assert StemsFolder(tmp_path)[0].mixture.abs().max() == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal")
+@pytest.mark.parametrize("moment", ["writing", "old aside", "new in place"])
+def test_a_kill_leaves_whole_songs_and_the_next_export_tidies(tmp_path, moment):
+    export_musdb([make_track("song")], tmp_path, progress=False)
+    old = read(tmp_path / "test" / "song" / "drums.wav")
+    program = f"""
+import os, signal, sys
+from pathlib import Path
+sys.path[:0] = [{str(Path(__file__).parent)!r}]
+from test_export import make_track
+from demucs_lab.datasets import export, export_musdb
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+rename, renames = Path.rename, []
+def counted(path, target):
+    found = rename(path, target)
+    if Path(target).name == "song":
+        renames.append(target)
+        if len(renames) == {["writing", "old aside", "new in place"].index(moment)}:
+            die()
+    return found
+Path.rename = counted
+if {moment == "writing"}:
+    save = export.save_audio
+    def half(path, *arguments, **options):
+        save(path, *arguments, **options)
+        if path.name == "bass.wav":
+            die()
+    export.save_audio = half
+export_musdb([make_track("song", level=0.2)], {str(tmp_path)!r}, progress=False)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    folder = tmp_path / "test" / "song"
+    assert not folder.exists() or len(list(folder.iterdir())) == 5
+    export_musdb([make_track("other")], tmp_path, progress=False)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["test"]
+    assert len(list(folder.iterdir())) == 5
+    assert np.array_equal(read(folder / "drums.wav"), old) == (moment != "new in place")

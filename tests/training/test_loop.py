@@ -547,6 +547,17 @@ def test_two_trainings_never_share_a_folder(tmp_path):
         train(tmp_path / "new")
 
 
+def test_half_files_of_a_killed_training_are_swept(tmp_path, unbroken):
+    folder = tmp_path / "run"
+    shutil.copytree(unbroken.folder, folder)
+    before = {path.name for path in folder.rglob("*")}
+    halves = ("checkpoints/.step-00000015-ab12.tmp.safetensors", ".model-cd34.tmp.safetensors")
+    for half in halves:
+        (folder / half).write_bytes(b"half")
+    training.resume(folder, songs(), progress=False)
+    assert {path.name for path in folder.rglob("*")} == before
+
+
 def _damage_json(path, change):
     path.write_text(json.dumps(change(json.loads(path.read_text()))))
 
