@@ -101,10 +101,10 @@ class HDemucs(SeparationModel):
         near, far = widths[apart - 1 : apart + 1]  # where they meet: one row, as many frames
         rows, hop = n_fft // 2 // 4**apart, n_fft // 4 // 4**apart
         to_one_row: dict[str, Any] = {"kernel": rows, "padding": 0, **inner(apart)}
+        self.hop = hop  # frames of the time branch for each of the spectrogram
         self.encoder.append(HybridEncoderLayer(near, far, "frequency", DCONV, **to_one_row))
-        self.decoder.insert(0, HybridDecoderLayer(far, near, "frequency", False, **to_one_row))
-        self.hop = hop  # what the time branch is still finer by
         self.tencoder.append(nn.Conv1d(near, far, 2 * hop, hop, hop // 2))
+        self.decoder.insert(0, HybridDecoderLayer(far, near, "frequency", False, **to_one_row))
         meeting = transposed(nn.ConvTranspose1d(far, near, 2 * hop, hop), to_one_row["groups"])
         self.tdecoder.insert(0, meeting)
 

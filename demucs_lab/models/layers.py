@@ -165,12 +165,12 @@ class HybridEncoderLayer(nn.Module):
         self.fill = stride if over == "time" else 1
         if over == "frequency":
             self.conv: nn.Module = nn.Conv2d(chin, chout, (kernel, 1), (stride, 1), (padding, 0))
-            self.rewrite: nn.Module = nn.Conv2d(chout, 2 * chout, 1)
         else:
             self.conv = nn.Conv1d(chin, chout, kernel, stride, padding)
-            self.rewrite = nn.Conv1d(chout, 2 * chout, 1)
         self.norm1 = nn.GroupNorm(groups, chout) if groups else nn.Identity()
         self.dconv = DConv(chout, *dconv, context)
+        mix = nn.Conv2d if over == "frequency" else nn.Conv1d
+        self.rewrite = mix(chout, 2 * chout, 1)
         self.norm2 = nn.GroupNorm(groups, 2 * chout) if groups else nn.Identity()
 
     def forward(self, x: Tensor, other: Tensor | None = None) -> Tensor:

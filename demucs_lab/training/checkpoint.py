@@ -118,11 +118,13 @@ def optimizer_tensors(optimizer: Any) -> dict[str, Tensor]:
 
 def restore_optimizer(optimizer: Any, tensors: dict[str, Tensor]) -> None:
     """Give an optimizer its memory back."""
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
         if name.startswith("optimizer."):
             _, index, kept = name.split(".")
-            state.setdefault(int(index), {})[kept] = value
+            like = weights[int(index)] if int(index) < len(weights) else None
+            state.setdefault(int(index), {})[kept] = _shaped(value, like)
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": state, "param_groups": groups})
 
@@ -134,10 +136,14 @@ def named(prefix: str, module: nn.Module) -> dict[str, Tensor]:
 
 def restore(prefix: str, module: nn.Module, tensors: dict[str, Tensor]) -> None:
     """Give a module the weights that `named` named."""
-    start = len(prefix) + 1
-    module.load_state_dict(
-        {name[start:]: value for name, value in tensors.items() if name.startswith(f"{prefix}.")}
-    )
+    own, start = module.state_dict(), len(prefix) + 1
+    found = {name[start:]: v for name, v in tensors.items() if name.startswith(f"{prefix}.")}
+    module.load_state_dict({name: _shaped(v, own.get(name)) for name, v in found.items()})
+
+
+def _shaped(value: Tensor, like: Tensor | None) -> Tensor:
+    """A checkpoint may hold a weight with other axes of length one (`models.saving.fits`)."""
+    return value if like is None or value.numel() != like.numel() else value.view(like.shape)
 
 
 def save_weights(model: nn.Module, path: Path) -> None:
