@@ -13,11 +13,11 @@ from torch import Tensor
 
 from demucs_lab.audio import ffmpeg
 from demucs_lab.audio.headers import (
+    c_name,
     existing,
     for_libsndfile,
     read_header,
-    refuse_cut_ogg,
-    refuse_cut_wav,
+    refuse_cut,
 )
 from demucs_lab.audio.waveform import check_waveform, resample
 from demucs_lab.common.paths import atomic_path
@@ -38,8 +38,9 @@ class AudioInfo(NamedTuple):
 def load_audio(path: str | os.PathLike[str], samplerate: int | None = None) -> tuple[Tensor, int]:
     """Read a sound file of any common format (lesson 00).
 
-    WAV, FLAC, OGG and MP3 are read by libsndfile, anything else by ffmpeg; so is an MP3 that does
-    not state its length.
+    WAV, FLAC, OGG and MP3 are read by libsndfile, anything else by ffmpeg; so is a file that does
+    not state its length, and one whose ending is wrong. What was decoded is counted, and compared
+    with what the header says.
 
     Args:
         path: the file.
@@ -54,6 +55,7 @@ def load_audio(path: str | os.PathLike[str], samplerate: int | None = None) -> t
         RuntimeError: if the file needs ffmpeg and ffmpeg is not installed.
     """
     path = existing(path)
+    refuse_cut(path)
     if for_libsndfile(path):
         wav, rate = _read_soundfile(path)
     else:
@@ -81,7 +83,10 @@ def audio_info(path: str | os.PathLike[str]) -> AudioInfo:
     if for_libsndfile(path):
         info = read_header(path)
         return AudioInfo(info.samplerate, info.frames, info.channels)
-    return AudioInfo(*ffmpeg.probe(path)[:3])
+    samplerate, frames, channels, _ = ffmpeg.probe(path)
+    if not frames:  # the header does not say
+        frames = len(ffmpeg.decoded(path)[0])
+    return AudioInfo(samplerate, frames, channels)
 
 
 def save_audio(path: str | os.PathLike[str], wav: Tensor, samplerate: int, bits: int = 16) -> float:
@@ -141,7 +146,7 @@ def save_audio(path: str | os.PathLike[str], wav: Tensor, samplerate: int, bits:
         with (
             atomic_path(path) as beside,
             soundfile.SoundFile(
-                beside, "w", samplerate, wav.shape[0], subtype, format=ending[1:].upper()
+                c_name(beside), "w", samplerate, wav.shape[0], subtype, format=ending[1:].upper()
             ) as file,
         ):
             for start in range(0, len(samples), _WRITE_BLOCK):
@@ -165,12 +170,10 @@ def _read_soundfile(path: Path) -> tuple[Tensor, int]:
     import soundfile
 
     info = read_header(path)
-    refuse_cut_wav(path)
-    refuse_cut_ogg(path)
     if info.frames == 0:
         raise ValueError(f"{path.name} holds no sound: its length is 0 samples")
     try:
-        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+        samples, rate = soundfile.read(c_name(path), dtype="float32", always_2d=True)
     except soundfile.SoundFileError as error:
         raise ValueError(
             f"{path.name} is damaged or cut short ({error}): copy or download it again"

@@ -7,6 +7,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from torch.nn import functional as F
 
 from demucs_lab.audio import ffmpeg
 from demucs_lab.audio.files import SUBTYPES, audio_info, to_integers
-from demucs_lab.audio.headers import existing, for_libsndfile, refuse_cut_ogg, refuse_cut_wav
+from demucs_lab.audio.headers import c_name, existing, for_libsndfile, refuse_cut
 from demucs_lab.audio.waveform import check_waveform, resample
 
 
@@ -33,12 +34,10 @@ class SoundBlocks(Iterable[Tensor]):
 
     def __init__(self, path: str | os.PathLike[str], block: int = 1 << 18) -> None:
         self.path = existing(path)
+        refuse_cut(self.path)
         self.samplerate, self.promised, self.channels = audio_info(self.path)
         self.block, self.frames = block, 0
         self.plain = for_libsndfile(self.path)
-        if self.plain:
-            refuse_cut_wav(self.path)
-            refuse_cut_ogg(self.path)
 
     def __iter__(self) -> Iterator[Tensor]:
         self.frames = 0
@@ -58,7 +57,7 @@ class SoundBlocks(Iterable[Tensor]):
         import soundfile
 
         try:
-            with soundfile.SoundFile(self.path) as file:
+            with soundfile.SoundFile(c_name(self.path)) as file:
                 while len(samples := file.read(self.block, dtype="float32", always_2d=True)):
                     yield samples
         except soundfile.SoundFileError as error:
@@ -82,9 +81,12 @@ class SoundBlocks(Iterable[Tensor]):
             except BaseException:  # also when the reader has enough
                 running.kill()
                 raise
-            if running.wait() != 0:
-                errors.seek(0)
-                raise ffmpeg.refused(self.path, errors.read())
+            failed = running.wait() != 0
+            errors.seek(0)
+            said = errors.read()
+            if failed:
+                raise ffmpeg.refused(self.path, said)
+            ffmpeg.refuse_cut(self.path, said)
         if exact:
             self._refuse_if_short(int(self.promised - self.samplerate / 10))
 
@@ -120,7 +122,8 @@ def write_blocks(
     """
     import soundfile
 
-    with soundfile.SoundFile(path, "w", samplerate, channels, SUBTYPES[bits], format=kind) as file:
+    name, subtype = c_name(Path(path)), SUBTYPES[bits]
+    with soundfile.SoundFile(name, "w", samplerate, channels, subtype, format=kind) as file:
         for block in blocks:
             samples = block.double().numpy().T
             file.write(samples if bits == 32 else to_integers(samples, bits))

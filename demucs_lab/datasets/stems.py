@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from demucs_lab.audio import SOURCES, audio_info, load_audio, to_stereo
+from demucs_lab.audio import SOURCES, AudioInfo, audio_info, load_audio, to_stereo
+from demucs_lab.audio.headers import c_name, for_libsndfile
 from demucs_lab.datasets.track import SPLITS, Track, TrackList
 
 SEEKABLE = {".wav", ".flac", ".aif", ".aiff", ".w64", ".rf64"}
@@ -53,20 +54,34 @@ def read_part(path: Path, start: int, frames: int) -> Tensor:
     Only that part is read where the format allows it. Elsewhere (MP3, OGG, AAC) the whole file is
     decoded and the last few are kept, since seeking there does not give the same samples.
     """
-    if path.suffix.lower() in SEEKABLE:
+    modified = path.stat().st_mtime_ns
+    if _is_seekable(path, modified):
         import soundfile
 
         samples, _ = soundfile.read(
-            path, frames=frames, start=start, dtype="float32", always_2d=True
+            c_name(path), frames=frames, start=start, dtype="float32", always_2d=True
         )
         wav = torch.from_numpy(samples).T.contiguous()
     else:
-        wav = _decoded(path, path.stat().st_mtime_ns)[:, start : start + frames].clone()
+        wav = _decoded(path, modified)[:, start : start + frames].clone()
     if wav.shape[1] != frames:
         raise ValueError(
             f"{path} is cut short: it has no samples {start} to {start + frames}; copy it again"
         )
     return wav
+
+
+@lru_cache(maxsize=1024)
+def _is_seekable(path: Path, modified: int) -> bool:
+    return path.suffix.lower() in SEEKABLE and for_libsndfile(path)
+
+
+def _info(path: Path) -> AudioInfo:
+    """What a stem holds: counted where the header may promise some more (Opus, WMA)."""
+    info = audio_info(path)
+    if for_libsndfile(path):
+        return info
+    return info._replace(frames=_decoded(path, path.stat().st_mtime_ns).shape[1])
 
 
 @lru_cache(maxsize=len(SOURCES) + 1)
@@ -119,7 +134,7 @@ def _open_song(folder: Path) -> Track:
                 f"the song {name!r} has both {' and '.join(file.name for file in twins)}: keep one"
             )
     files = {source: found[0] for source, found in sounds.items()}
-    infos = {source: audio_info(file) for source, file in files.items()}
+    infos = {source: _info(file) for source, file in files.items()}
     first = infos[SOURCES[0]]
     for source, info in infos.items():
         if info.samplerate != first.samplerate:

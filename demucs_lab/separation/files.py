@@ -112,7 +112,7 @@ def separate_file(
     names = [separator.sources[stem] for stem in chosen]
     rest = None if two_stems is None else f"no_{two_stems}"
     made = _fingerprint(song, separator, options, [*names, *([rest] if rest else [])])
-    where = Path(out_dir).expanduser() / song.path.stem
+    where = Path(out_dir).expanduser() / stems_folder(song.path)
     folder = StemFolder(where, song.path.name, names, rest, format, bits, made)
     with _disk_errors_explained(folder), alone_in(where, "stems are written into it"):
         if not folder.finished():
@@ -120,6 +120,16 @@ def separate_file(
             job.separate(separator, options, chosen, device, progress)
             job.write()
     return folder.files
+
+
+def stems_folder(path: str | os.PathLike[str]) -> str:
+    """What the folder of a song's stems is called: as its file, without the ending.
+
+    >>> stems_folder("music/song.mp3"), stems_folder("...wav")
+    ('song', '...wav')
+    """
+    path = Path(path)
+    return path.name if path.stem in (".", "..") else path.stem
 
 
 @dataclass(frozen=True)

@@ -143,8 +143,17 @@ class StemFolder:
             beside.write_text(json.dumps({"made": self.fingerprint, **state}), encoding="utf-8")
 
     def claim(self) -> None:
-        """Say that stems are being written: neither these nor earlier ones are complete."""
-        self._write_note({"song": self.song})
+        """Say that stems are being written: neither these nor earlier ones are complete.
+
+        Those of another song of the same name go: no folder holds the stems of two.
+        """
+        sound = {key: self.fingerprint[key] for key in _SOUND if key in self.fingerprint}
+        note = _json(self.note)
+        if any(note.get(key) != value for key, value in sound.items()):
+            for name in self._own() - {file.name for file in self.files.values()}:
+                if Path(name).name == name:
+                    (self.path / name).unlink(missing_ok=True)
+        self._write_note({"song": self.song, **sound})
 
     def finish(self) -> None:
         """Say how the stems were made, and tidy up."""
@@ -164,7 +173,8 @@ class StemFolder:
             beside.unlink(missing_ok=True)
 
     def _write_note(self, made: dict[str, Any]) -> None:
-        own = sorted(self._own() | {file.name for file in self.files.values()})
+        known = {name for name in self._own() if (self.path / name).exists()}
+        own = sorted(known | {file.name for file in self.files.values()})
         with self.whole(self.note) as beside:
             beside.write_text(json.dumps({**made, "files": own}, indent=1) + "\n", encoding="utf-8")
 
@@ -186,6 +196,7 @@ class StemFolder:
             raise OSError(errno.ENOSPC, short)
 
 
+_SOUND = ("bytes", "changed")  # what tells a song from a namesake
 _IN_WORDS = {"bytes": "sound", "changed": "sound", "weights": "model"}
 
 

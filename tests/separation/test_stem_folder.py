@@ -1,6 +1,7 @@
 """The folder of a song's stems: nothing lost, nothing mixed up, nobody's files overwritten."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -309,3 +310,36 @@ def test_a_stem_of_another_length_is_never_called_done(song, tmp_path, monkeypat
     with pytest.raises(OSError, match=r"drums\.wav has \d+ samples where the song has 26400"):
         separate_file(song, tmp_path / "out", Shares(), progress=False)
     assert not (tmp_path / "out" / "song" / "drums.wav").exists()
+
+
+@pytest.mark.filterwarnings("ignore:.*they are replaced")
+def test_no_folder_holds_the_stems_of_two_songs_of_one_name(song, tmp_path):
+    separate_file(song, tmp_path / "out", Shares(), progress=False)
+    (tmp_path / "out" / "song" / "mine.txt").write_text("mine")
+    namesake = tmp_path / "other" / "song.wav"
+    namesake.parent.mkdir()
+    audio.save_audio(namesake, noise(2), RATE)
+    separate_file(namesake, tmp_path / "out", Shares(), two_stems="bass", progress=False)
+    found = everything(tmp_path / "out" / "song")
+    assert found == ["bass.wav", "mine.txt", "no_bass.wav", "separation.json"]
+
+
+@pytest.mark.parametrize("name", ["...wav", "..wav", ".wav", "-rf.wav", "$(id).wav", "a\nb.wav"])
+def test_whatever_a_file_is_called_its_stems_stay_in_the_folder(tmp_path, name):
+    odd = tmp_path / "in" / name
+    odd.parent.mkdir()
+    song_file(tmp_path).rename(odd)
+    files = separate_file(odd, tmp_path / "out", Shares(), progress=False)
+    assert all(path.resolve().parents[1] == tmp_path / "out" for path in files.values())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_a_name_that_is_not_utf8_is_a_name(tmp_path):
+    odd = tmp_path / os.fsdecode(b"caf\xe9.wav")
+    song_file(tmp_path).rename(odd)
+    for format in ("wav", "flac"):
+        files = separate_file(odd, tmp_path / format, Shares(), format=format, progress=False)
+        assert stems_of(files).shape == (4, 2, 26400)
+    audio.save_audio(odd.with_suffix(".ogg"), noise(), RATE)
+    assert audio.load_audio(odd.with_suffix(".ogg"))[0].shape == (2, 26400)
