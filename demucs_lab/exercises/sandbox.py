@@ -8,6 +8,7 @@ thread ends: a bare `except:` in the learner's loop would catch the first one.
 from __future__ import annotations
 
 import _thread
+import contextlib
 import ctypes
 import functools
 import io
@@ -18,7 +19,6 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass
 from types import FrameType
@@ -27,6 +27,10 @@ from typing import Any
 import torch
 
 GRACE = 2.0  # seconds that a stopped thread has to end; a long torch operation ends later
+
+_arm = ctypes.PYFUNCTYPE(None, ctypes.c_ulong, ctypes.py_object)(
+    ("PyThreadState_SetAsyncExc", ctypes.pythonapi)
+)
 
 
 @dataclass
@@ -61,7 +65,7 @@ def seed_everything(seed: int = 0) -> None:
         torch.cuda.manual_seed_all(seed)
 
 
-@contextmanager
+@contextlib.contextmanager
 def kept_random_state() -> Iterator[None]:
     """Python's, numpy's and torch's random states and torch's defaults are the same afterwards."""
     numpy = sys.modules.get("numpy")
@@ -82,7 +86,7 @@ def kept_random_state() -> Iterator[None]:
         torch.set_default_dtype(default_dtype)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _captured() -> Iterator[tuple[io.StringIO, list[warnings.WarningMessage]]]:
     text = io.StringIO()
     stdout, stderr = sys.stdout, sys.stderr
@@ -109,9 +113,10 @@ def _in_time(work: Callable[[], Any], seconds: float) -> Outcome:
             outcome.error = error
         done.set()
 
+    _lower_the_flag()
     _thread.start_new_thread(thread, ())
     try:
-        if _wait(done, seconds):
+        if _wait(done, seconds, identity):
             return outcome
     except KeyboardInterrupt:
         _stop(identity[0])
@@ -126,13 +131,49 @@ def _lines(frame: FrameType | None) -> Iterator[tuple[str, int]]:
         frame = frame.f_back
 
 
-def _wait(done: threading.Event, seconds: float) -> bool:
-    """Like `done.wait`, in steps, so that Windows can interrupt it."""
+def _wait(done: threading.Event, seconds: float, begun: list[int]) -> bool:
+    """Like `done.wait`, in steps, so that Windows can interrupt it.
+
+    Until its first line has run, a new thread goes by the number of the one that started it, and
+    would get that one's exceptions.
+    """
     deadline = time.monotonic() + seconds
     while not done.wait(min(0.1, max(0.0, deadline - time.monotonic()))):
         if time.monotonic() >= deadline:
             return done.is_set()
+        if begun:
+            _lower_the_flag()
     return True
+
+
+class _Lowered(Exception):
+    """Raised in this thread, by itself, to be caught at once."""
+
+
+def _lower_the_flag() -> None:
+    """Forget that an exception waits in a thread stopped earlier, which is busy or gone.
+
+    Before Python 3.13 all threads share one flag that says so, and only a thread that takes an
+    exception lowers it. While it is up, 3.11 never gets past the start of a function that is
+    watched by `sys.setprofile`: a right answer looked like an endless loop. So this thread takes
+    one. The busy thread raises the flag again by itself when it comes back to Python.
+    """
+    if sys.version_info >= (3, 13):
+        return
+    try:
+        _take_one()
+    except _Lowered:
+        return
+    except KeyboardInterrupt:
+        with contextlib.suppress(_Lowered):  # none may be left behind
+            _take_one()
+        raise
+
+
+def _take_one() -> None:
+    _arm(_thread.get_ident(), _Lowered)
+    for _ in range(10_000):  # a jump back is where Python looks
+        pass
 
 
 def _stop(thread: int) -> bool:
@@ -147,7 +188,7 @@ def _stop(thread: int) -> bool:
     return True
 
 
-@contextmanager
+@contextlib.contextmanager
 def _raising_in(thread: int) -> Iterator[Callable[[], None]]:
     """Raise SystemExit in `thread`, which ends a raw thread in silence, and go on doing so.
 
@@ -161,10 +202,7 @@ def _raising_in(thread: int) -> Iterator[Callable[[], None]]:
     class Stopped(SystemExit):
         pass
 
-    arm = ctypes.PYFUNCTYPE(None, ctypes.c_ulong, ctypes.py_object)(
-        ("PyThreadState_SetAsyncExc", ctypes.pythonapi)
-    )
-    again = functools.partial(arm, thread, Stopped)
+    again = functools.partial(_arm, thread, Stopped)
     if not free:
         Stopped.__init__ = staticmethod(again)  # type: ignore[method-assign]
         yield again

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import logging
 import random
 import sys
@@ -112,6 +113,36 @@ def test_what_cannot_be_stopped_is_left_behind_and_said_so(monkeypatch):
     assert outcome.stopped
     assert outcome.still_busy
     assert not done.wait(1.5), "it went on after the long call"
+
+
+def watched():
+    """Like a check: the learner's function runs under `sys.setprofile`."""
+
+    def answer():
+        return sum(number for number in range(100))
+
+    sys.setprofile(lambda *_: None)
+    try:
+        return answer()
+    finally:
+        sys.setprofile(None)
+
+
+@pytest.mark.parametrize("how", ["too slow", "stop button"])
+def test_a_run_after_one_that_is_still_busy_in_c_is_not_disturbed(how, monkeypatch):
+    monkeypatch.setattr("demucs_lab.exercises.sandbox.GRACE", 0.1)
+    if how == "too slow":
+        assert run(lambda: time.sleep(1.5), 0.1).still_busy
+    else:
+        threading.Timer(0.2, _thread.interrupt_main).start()
+        with pytest.raises(KeyboardInterrupt):
+            run(lambda: time.sleep(1.5), 5)
+    ends = time.monotonic() + 2  # before, during and after the moment when the busy one comes back
+    while time.monotonic() < ends:
+        outcome = run(watched, 5)
+        assert not outcome.stopped
+        assert outcome.value == 4950
+        time.sleep(0.02)
 
 
 def test_value_error_and_exit_come_back():
