@@ -15,8 +15,10 @@ __version__ = VERSION
 
 _MODULES = (
     "attention",
+    "audio",
     "datasets",
     "evaluation",
+    "exercises",
     "experiments",
     "losses",
     "masking",

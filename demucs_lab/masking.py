@@ -15,6 +15,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from demucs_lab.common.tensors import need_tensor
 from demucs_lab.spectral import istft, stft
 
 
@@ -184,8 +185,9 @@ def oracle(
         Estimates `[S, C, T]` on the sources' device; half precision is raised to float32.
 
     Raises:
-        ValueError: if the method is unknown or `sources` is not `[S, C, T]`.
+        TypeError, ValueError: if the method is unknown or `sources` is not `[S, C, T]`.
     """
+    need_tensor(sources, "sources")
     if sources.dim() != 3:
         raise ValueError(
             f"expected sources of shape [sources, channels, time], got {list(sources.shape)}"
@@ -213,6 +215,7 @@ def oracle_estimates(sources: Tensor, method: str) -> Tensor:
 
 
 def _magnitude(sources: Tensor) -> Tensor:
+    need_tensor(sources, "spectrograms of the sources")
     if not sources.is_complex() or sources.dim() != 4:
         raise ValueError(
             f"expected complex spectrograms [sources, channels, bins, frames], got {sources.dtype} "

@@ -1,5 +1,7 @@
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import demucs_lab
 from demucs_lab import datasets
@@ -36,3 +38,13 @@ def test_every_public_name_resolves():
 def test_an_unknown_name_is_an_attribute_error():
     for module in (demucs_lab, datasets):
         assert not hasattr(module, "no_such_name")
+
+
+def test_the_rooms_that_the_readme_lists_are_there():
+    readme = Path(demucs_lab.__file__).parents[1] / "README.md"
+    table = re.search(r"\| Room \|.*?\n\n", readme.read_text(encoding="utf-8"), re.DOTALL)
+    assert table
+    names = re.findall(r"`([\w.]+)`", " ".join(re.findall(r"^\| (.*?) \|", table[0], re.M)))
+    assert len(names) > 15
+    program = "import demucs_lab as lab; " + "; ".join(f"lab.{name}" for name in names)
+    subprocess.run([sys.executable, "-c", program], check=True)

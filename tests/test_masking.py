@@ -311,3 +311,28 @@ def test_oracles_of_the_real_excerpt(real_stems, method, n_fft, expected):
 def test_what_is_no_oracle_is_refused(call, says):
     with pytest.raises(ValueError, match=says):
         call()
+
+
+def test_a_song_or_an_array_is_told_what_is_expected():
+    from demucs_lab import masking, metrics, training
+    from demucs_lab.datasets import Track
+
+    song = Track("song", 8000, 100, lambda source, start, frames: torch.ones(2, frames))
+    array = np.ones((4, 2, 100), np.float32)
+    for call in (masking.oracle, metrics.sdr, metrics.si_sdr):
+        arguments = (song,) if call is not metrics.si_sdr else (song, song)
+        with pytest.raises(TypeError, match=r"got Track: .* song\.stems"):
+            call(*arguments)
+    for wrong in (lambda: masking.oracle(array), lambda: metrics.sdr(array, array)):
+        with pytest.raises(TypeError, match="got ndarray: convert it with"):
+            wrong()
+    with pytest.raises(TypeError, match="two sounds to compare"):
+        metrics.sdr(song.stems)
+    for train in (
+        lambda: training.train(songs="labsongs"),
+        lambda: training.train("tiny-demucs", "labsongs"),
+        lambda: training.train("tiny-demucs"),
+        lambda: training.resume("runs/x", "labsongs"),
+    ):
+        with pytest.raises(TypeError, match=r"needs songs .* LabSongs\.starter"):
+            train()

@@ -17,11 +17,16 @@ from torch.nn import functional as F
 from demucs_lab.audio import ffmpeg
 from demucs_lab.audio.files import SUBTYPES, audio_info, to_integers
 from demucs_lab.audio.headers import c_name, existing, for_libsndfile, refuse_cut
-from demucs_lab.audio.waveform import check_waveform, resample
+from demucs_lab.audio.waveform import check_waveform, mix_down, resample
 
 
 class SoundBlocks(Iterable[Tensor]):
     """The sound of a file as blocks `[C, n]`, float32, with the checks of `load_audio`.
+
+    Args:
+        path: the file.
+        block: samples that are read at once.
+        stereo: mix surround sound down to two channels (`mix_down`).
 
     Attributes:
         samplerate, channels: of the file.
@@ -32,10 +37,14 @@ class SoundBlocks(Iterable[Tensor]):
             inside the file shows when the block that holds it is read.
     """
 
-    def __init__(self, path: str | os.PathLike[str], block: int = 1 << 18) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], block: int = 1 << 18, stereo: bool = False
+    ) -> None:
         self.path = existing(path)
         refuse_cut(self.path)
-        self.samplerate, self.promised, self.channels = audio_info(self.path)
+        self.samplerate, self.promised, self.coded_channels = audio_info(self.path)
+        self.stereo = stereo
+        self.channels = min(2, self.coded_channels) if stereo else self.coded_channels
         self.block, self.frames = block, 0
         self.plain = for_libsndfile(self.path)
 
@@ -49,7 +58,7 @@ class SoundBlocks(Iterable[Tensor]):
                 seconds = self.frames / self.samplerate
                 raise ValueError(f"{error} (in what follows {seconds:.1f} s)") from error
             self.frames += block.shape[1]
-            yield block
+            yield mix_down(block) if self.stereo else block
         if self.frames == 0:
             raise ValueError(f"{self.path.name} holds no sound: its length is 0 samples")
 
@@ -68,7 +77,7 @@ class SoundBlocks(Iterable[Tensor]):
 
     def _ffmpeg(self) -> Iterator[np.ndarray]:
         exact, command = ffmpeg.probe(self.path).exact, ffmpeg.decoding(self.path)
-        width = 4 * self.channels
+        width = 4 * self.coded_channels
         with (
             tempfile.TemporaryFile() as errors,
             subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors) as running,
@@ -77,7 +86,7 @@ class SoundBlocks(Iterable[Tensor]):
             try:
                 while data := running.stdout.read(self.block * width):
                     whole = len(data) // width * width
-                    yield np.frombuffer(data[:whole], "<f4").reshape(-1, self.channels).copy()
+                    yield np.frombuffer(data[:whole], "<f4").reshape(-1, self.coded_channels).copy()
             except BaseException:  # also when the reader has enough
                 running.kill()
                 raise

@@ -94,6 +94,33 @@ def to_stereo(wav: Tensor) -> Tensor:
     )
 
 
+_SIDE = 0.5**0.5  # of the centre and the surround channels, as ITU-R BS.775 has them
+_FOLDS = {
+    3: ((1, 0, _SIDE), (0, 1, _SIDE)),  # left, right, centre
+    4: ((1, 0, _SIDE, 0), (0, 1, 0, _SIDE)),  # left, right, and behind
+    5: ((1, 0, _SIDE, _SIDE, 0), (0, 1, _SIDE, 0, _SIDE)),
+    6: ((1, 0, _SIDE, 0, _SIDE, 0), (0, 1, _SIDE, 0, 0, _SIDE)),  # 5.1; the fourth is the bass's
+    8: ((1, 0, _SIDE, 0, _SIDE, 0, _SIDE, 0), (0, 1, _SIDE, 0, 0, _SIDE, 0, _SIDE)),  # 7.1
+}
+
+
+def mix_down(wav: Tensor) -> Tensor:
+    """Surround sound `[C, T]` becomes stereo `[2, T]`, never louder; mono and stereo stay.
+
+    Left and right, with the centre and what is behind 3 dB lower and without the channel of low
+    frequencies (ITU-R BS.775-3), then all so much quieter that nothing exceeds full scale.
+
+    >>> mix_down(torch.ones(6, 3)).shape
+    torch.Size([2, 3])
+    """
+    if len(wav) <= 2:
+        return wav
+    if len(wav) not in _FOLDS:
+        return wav.mean(0, keepdim=True).expand(2, -1)
+    fold = torch.tensor(_FOLDS[len(wav)], dtype=wav.dtype, device=wav.device)
+    return (fold / fold.sum(1, keepdim=True)) @ wav
+
+
 def resample(wav: Tensor, old: int, new: int) -> Tensor:
     """Change the sample rate with a windowed sinc filter, `[..., T]` → `[..., ⌈T·new/old⌉]`.
 

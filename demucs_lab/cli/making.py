@@ -24,9 +24,10 @@ def add_commands(commands: Any) -> None:
     ship.set_defaults(run=run_ship)
 
     results = commands.add_parser(
-        "results", help="score the tiny models on the 50 test songs",
-        description="Score the tiny models, the mixture and ideal masks on the 50 songs of "
-        "LabSongs' test split and, where MUSDB18 is, on a real one; write results.json.",
+        "results", help="what the tiny models reach on the 50 test songs",
+        description="Show what the tiny models, the mixture and ideal masks reach on the 50 songs "
+        "of LabSongs' test split; --measure scores them again, on real music too where MUSDB18 is, "
+        "and writes results.json.",
     )  # fmt: skip
     results.add_argument(
         "--processes", type=positive(int), default=2, metavar="N",
@@ -34,11 +35,11 @@ def add_commands(commands: Any) -> None:
     )  # fmt: skip
     instead = results.add_mutually_exclusive_group()
     instead.add_argument(
-        "--readme", action="store_true", help="measure nothing: put the table into README.md"
+        "--measure", action="store_true", help="score them again, which takes some 20 minutes"
     )
+    instead.add_argument("--readme", action="store_true", help="put the table into README.md")
     instead.add_argument(
-        "--check", action="store_true",
-        help="measure nothing: do README.md, results.json and the models agree?",
+        "--check", action="store_true", help="do README.md, results.json and the models agree?",
     )  # fmt: skip
     results.set_defaults(run=run_results)
 
@@ -53,7 +54,7 @@ def run_ship(options: argparse.Namespace) -> int:
 
 
 def run_results(options: argparse.Namespace) -> int:
-    """Measure and write results.json, or only compare what is written."""
+    """Show results.json, or measure and write it, or compare what is written."""
     from demucs_lab.evaluation import readme, results
     from demucs_lab.evaluation.tables import table
 
@@ -62,6 +63,9 @@ def run_results(options: argparse.Namespace) -> int:
         print("README.md, results.json and the models agree")
     elif options.readme:
         print(f"the table is in {readme.write_readme()}")
+    elif not options.measure:
+        print(table(results.read()))
+        print("recorded in results.json; python -m demucs_lab results --measure scores them again")
     else:
         path = results.write(results.measure(processes=options.processes))
         print(table(results.read(path)))

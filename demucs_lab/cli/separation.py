@@ -24,7 +24,9 @@ def add_commands(commands: Any) -> None:
         description="Separate songs of any length and format into stems. What is done already is "
         "kept, and an interrupted song goes on where it was.",
     )  # fmt: skip
-    separate.add_argument("songs", nargs="+", type=Path, metavar="SONG", help="sound files")
+    separate.add_argument(
+        "songs", nargs="+", type=Path, metavar="SONG", help="sound files, or folders of them"
+    )
     _add_model(separate)
     separate.add_argument(
         "--two-stems", metavar="STEM", help="write this stem and the rest, say vocals, no_vocals"
@@ -33,6 +35,9 @@ def add_commands(commands: Any) -> None:
         "--out", type=Path, default=Path("separated"), metavar="DIR",
         help="stems go to DIR/MODEL/SONG (default: separated)",
     )  # fmt: skip
+    separate.add_argument(
+        "--mix-down", action="store_true", help="take surround sound (5.1) as stereo"
+    )
     separate.add_argument("--flac", action="store_true", help="FLAC instead of WAV")
     separate.add_argument("--bits", type=int, choices=[16, 24, 32], default=16)
     separate.set_defaults(run=run_separate)
@@ -91,22 +96,23 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 def run_separate(options: argparse.Namespace) -> int:
     """Separate song after song; one that fails does not keep the others waiting."""
     from demucs_lab.audio import audio_info
-    from demucs_lab.separation.files import separate_file
+    from demucs_lab.separation.files import separate_file, stems_folder
     from demucs_lab.separation.model import ready_model
 
-    twice = [name for name, n in Counter(song.stem for song in options.songs).items() if n > 1]
+    songs = [song for given in options.songs for song in _songs_of(given)]
+    twice = [name for name, n in Counter(map(stems_folder, songs)).items() if n > 1]
     if twice:
         raise ValueError(
             f"two songs are named {twice[0]!r} and would go to the same folder: separate them with "
             f"different --out"
         )
-    if len(options.songs) == 1:
-        audio_info(options.songs[0])  # a wrong name is an error before weights are downloaded
+    if len(songs) == 1:
+        audio_info(songs[0])  # a wrong name is an error before weights are downloaded
     model = ready_model(options.model)
     folder = options.out / _model_name(Path(options.model))
     failed = 0
-    for song in options.songs:
-        began, note = time.monotonic(), folder / song.stem / "separation.json"
+    for song in songs:
+        began, note = time.monotonic(), folder / stems_folder(song) / "separation.json"
         before = _written(note)
         try:
             files = separate_file(
@@ -116,10 +122,11 @@ def run_separate(options: argparse.Namespace) -> int:
                 two_stems=options.two_stems,
                 format="flac" if options.flac else "wav",
                 bits=options.bits,
+                mix_down=options.mix_down,
                 **_settings(options),
             )
         except (OSError, ValueError, RuntimeError) as error:
-            if len(options.songs) == 1:
+            if len(songs) == 1:
                 raise
             print(f"demucs-lab: {song}: {error}", file=sys.stderr)
             failed += 1
@@ -130,6 +137,19 @@ def run_separate(options: argparse.Namespace) -> int:
             spent = "nothing to do: separated before"
         print(f"{song} -> {next(iter(files.values())).parent}: {names} ({spent})")
     return 2 if failed else 0
+
+
+def _songs_of(path: Path) -> list[Path]:
+    """A sound file itself; of a folder, every one in it."""
+    from demucs_lab.datasets.stems import SOUND
+
+    if not path.is_dir():
+        return [path]
+    found = sorted(file for file in path.iterdir() if file.suffix.lower() in SOUND)
+    songs = [file for file in found if file.is_file() and not file.name.startswith(".")]
+    if not songs:
+        raise ValueError(f"{path} is a folder with no sound files in it: name some, or another one")
+    return songs
 
 
 def _written(path: Path) -> int | None:

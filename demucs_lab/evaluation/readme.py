@@ -105,7 +105,7 @@ def check(readme: Path | None = None, path: Path | None = None) -> None:
         wrong = sorted(name for name in {*measured, *here} if measured.get(name) != here.get(name))
         raise ValueError(
             f"results.json was not measured with the {', '.join(wrong)} of this installation: "
-            f"python -m demucs_lab results"
+            f"python -m demucs_lab results --measure"
         )
     file = readme or _readme()
     text = file.read_text(encoding="utf-8")

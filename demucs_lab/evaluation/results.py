@@ -20,8 +20,9 @@ import numpy as np
 from demucs_lab.audio import SOURCES
 from demucs_lab.common.paths import atomic_path, cache_dir
 from demucs_lab.evaluation.scores import N_FFT, OVERLAP, System, load, score_all, systems_of
-from demucs_lab.evaluation.tables import summarise
+from demucs_lab.evaluation.tables import summarise, table
 from demucs_lab.pretrained import shipped
+from demucs_lab.training.checkpoint import read_json
 
 if TYPE_CHECKING:
     from demucs_lab.datasets import Track
@@ -113,13 +114,22 @@ def read(path: Path | None = None) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: if there are none.
+        ValueError: if they are damaged.
     """
     path = path or PATH
     if not path.is_file():
         raise FileNotFoundError(
-            f"there are no results {path}: measure them with python -m demucs_lab results"
+            f"there are no results {path}: measure them with python -m demucs_lab results --measure"
         )
-    return json.loads(path.read_text(encoding="utf-8"))
+    remedy = "put the file back, or measure again with python -m demucs_lab results --measure"
+    found = read_json(path, remedy)
+    try:
+        table(found)
+    except (LookupError, TypeError, ValueError, AttributeError, StopIteration) as error:
+        raise ValueError(
+            f"{path} is damaged (no table can be made of it: {type(error).__name__}): {remedy}"
+        ) from error
+    return found
 
 
 def values(results: Mapping[str, Any], system: str, score: str = "nsdr") -> np.ndarray:

@@ -90,7 +90,7 @@ def score_all(
         {system: cache / system.key / f"{_song_key(song)}.json" for system in systems}
         for song in songs
     ]
-    missing = [{x: path for x, path in own.items() if not path.is_file()} for own in paths]
+    missing = [{x: path for x, path in own.items() if _kept(path) is None} for own in paths]
     jobs = [(song, wanted) for song, wanted in zip(songs, missing, strict=True) if wanted]
     with tqdm(total=len(jobs), desc="songs", unit="song", disable=not progress or not jobs) as bar:
         for _ in _run(jobs, processes):
@@ -98,9 +98,19 @@ def score_all(
     found: dict[str, dict[str, list[Any]]] = {}
     for own in paths:
         for system, path in own.items():
-            for score, row in json.loads(path.read_text(encoding="utf-8")).items():
+            for score, row in (_kept(path) or {}).items():
                 found.setdefault(system.name, {}).setdefault(score, []).append(row)
     return found
+
+
+def _kept(path: Path) -> dict[str, list[Any]] | None:
+    """Scores of an earlier call; None if there are none, or they are damaged."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    whole = isinstance(found, dict) and found and all(isinstance(x, list) for x in found.values())
+    return found if whole else None
 
 
 Job = tuple[Any, dict[System, Path]]

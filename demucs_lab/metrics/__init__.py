@@ -17,12 +17,13 @@ from torch import Tensor
 
 from demucs_lab.audio import SOURCES
 from demucs_lab.common.tables import text_table
+from demucs_lab.common.tensors import need_tensor
 from demucs_lab.metrics import bsseval
 
 _DELTA = 1e-7  # keeps the logarithm finite; Hybrid Demucs (arXiv:2111.03600), eq. 1, as coded
 
 
-def sdr(reference: Tensor, estimate: Tensor) -> Tensor:
+def sdr(reference: Tensor, estimate: Tensor | None = None) -> Tensor:
     """Signal-to-distortion ratio in dB, over all channels and samples at once (lesson 01).
 
     10 log₁₀ (Σ s² + δ) / (Σ (s − ŝ)² + δ), δ = 1e-7: the nSDR of the Music Demixing Challenge 2021
@@ -36,7 +37,7 @@ def sdr(reference: Tensor, estimate: Tensor) -> Tensor:
         too and far below zero if it is not: leave such songs out of a mean, as `report` does.
 
     Raises:
-        ValueError: if the shapes differ or there is no sample.
+        TypeError, ValueError: if there are no two tensors of one shape with a sample.
 
     >>> sdr(torch.ones(2, 100), 0.9 * torch.ones(2, 100))
     tensor(20.0000, dtype=torch.float64)
@@ -286,7 +287,11 @@ def _source_name(index: int, count: int) -> str:
     return SOURCES[index] if count == len(SOURCES) else f"source {index}"
 
 
-def _pair(reference: Tensor, estimate: Tensor) -> tuple[Tensor, Tensor]:
+def _pair(reference: Tensor, estimate: Tensor | None) -> tuple[Tensor, Tensor]:
+    need_tensor(reference, "the reference")
+    if estimate is None:
+        raise TypeError("expected two sounds to compare, the reference and an estimate, got one")
+    need_tensor(estimate, "the estimate")
     if reference.shape != estimate.shape:
         raise ValueError(
             f"reference {list(reference.shape)} and estimate {list(estimate.shape)} must have the "

@@ -14,10 +14,28 @@ from demucs_lab.separation.model import Separable
 
 
 def device_of(model: Separable, device: str | torch.device | None) -> torch.device:
-    """The device to compute on: the one given, else the model's own."""
+    """The device to compute on: the one given, else the model's own.
+
+    Raises:
+        ValueError: if there is no such device here.
+    """
     if device is not None:
-        return torch.device(device)
+        return _present(device)
     return next((weight.device for weight in model.parameters()), torch.device("cpu"))
+
+
+def _present(device: str | torch.device) -> torch.device:
+    try:
+        chosen = torch.device(device)
+    except RuntimeError:
+        raise ValueError(f"no device is named {device!r}: choose cpu, cuda or mps") from None
+    count = {"cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+    if (chosen.index or 0) >= count.get(chosen.type, 1):
+        raise ValueError(
+            f"PyTorch finds no device {str(chosen)!r} on this machine: leave the device out, or "
+            f"choose cpu"
+        )
+    return chosen
 
 
 @contextmanager

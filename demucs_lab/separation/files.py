@@ -65,6 +65,7 @@ def separate_file(
     batch: int | None = None,
     precision: str = "float32",
     workers: int = 1,
+    mix_down: bool = False,
 ) -> dict[str, Path]:
     """Separate a sound file of any format and length into `out_dir/SONG/STEM.wav` (lesson 08).
 
@@ -82,6 +83,7 @@ def separate_file(
         stems: those wanted; None: all.
         format: "wav" or "flac".
         bits: 16, 24, or 32 (floats, WAV only, never turned down).
+        mix_down: take surround sound as the stereo that it folds down to (`audio.mix_down`).
         segment, overlap, shifts, seed, resample, device, progress, batch, precision, workers:
             see `separate`.
 
@@ -106,9 +108,10 @@ def separate_file(
         raise ValueError("choose either two_stems or stems, not both")
     SoundBlocks(path)  # a wrong name is an error before weights are downloaded
     separator = ready_model(model)
+    device_of(separator, device)  # so is a device that is not there, before the song is read
     wanted = [two_stems] if two_stems is not None else stems
     chosen = chosen_stems(separator, wanted)
-    song = _scan(path, separator, progress)
+    song = _scan(SoundBlocks(path, stereo=mix_down), separator, progress)
     names = [separator.sources[stem] for stem in chosen]
     rest = None if two_stems is None else f"no_{two_stems}"
     made = _fingerprint(song, separator, options, [*names, *([rest] if rest else [])])
@@ -137,12 +140,14 @@ class _Song:
     """What is known of a sound file once it was read from end to end.
 
     Attributes:
+        stereo: whether surround sound is mixed down.
         samplerate, channels, frames: of the file.
         length: in samples at the model's rate.
         mean, std: of its mono sum at the model's rate.
     """
 
     path: Path
+    stereo: bool
     samplerate: int
     channels: int
     frames: int
@@ -150,18 +155,27 @@ class _Song:
     mean: float
     std: float
 
+    def sound(self) -> SoundBlocks:
+        """It, read again."""
+        return SoundBlocks(self.path, stereo=self.stereo)
+
 
 def _as_input(sound: SoundBlocks, model: Separable) -> Iterator[Tensor]:
     """The sound at the rate and with the channels of the model, `[C, n]`."""
-    blocks = (with_channels(block, model.audio_channels, sound.path.name) for block in sound)
+    if sound.channels not in (1, model.audio_channels):
+        raise ValueError(
+            f"{sound.path.name} has {sound.channels} channels, the model takes "
+            f"{model.audio_channels}: mix it down to stereo with --mix-down (in Python, "
+            f"mix_down=True)"
+        )
+    blocks = (with_channels(block, model.audio_channels) for block in sound)
     return resampled(blocks, sound.samplerate, model.samplerate)
 
 
-def _scan(path: str | os.PathLike[str], model: Separable, progress: bool) -> _Song:
+def _scan(sound: SoundBlocks, model: Separable, progress: bool) -> _Song:
     """Read the file through: is it whole, how long is it, how loud is it."""
     from tqdm.auto import tqdm
 
-    sound = SoundBlocks(path)
     length, total, squares, offset = 0, 0.0, 0.0, 0.0
     with tqdm(
         desc=f"reading {sound.path.name}", unit="s", disable=not progress, leave=False
@@ -176,6 +190,7 @@ def _scan(path: str | os.PathLike[str], model: Separable, progress: bool) -> _So
     variance = max(0.0, squares - total**2 / length) / max(1, length - 1)
     return _Song(
         path=sound.path,
+        stereo=sound.stereo,
         samplerate=sound.samplerate,
         channels=sound.channels,
         frames=sound.frames,
@@ -209,7 +224,7 @@ class _Job:
         if begin == song.length:
             return
         mean, std = song.mean, song.std
-        normal = ((block - mean) / std for block in _as_input(SoundBlocks(song.path), model))
+        normal = ((block - mean) / std for block in _as_input(song.sound(), model))
         where = device_of(model, device)
         keep = max(lookback(part, options, song.length, where) for part, _ in parts_of(model))
         window = Window(normal, song.length, keep)
@@ -251,7 +266,7 @@ class _Job:
         stem = self._stem(name)
         if name != self.folder.rest:
             return stem
-        mixture = SoundBlocks(self.song.path)
+        mixture = self.song.sound()
         return (whole - part for whole, part in in_step([mixture, stem]))
 
     def _stem(self, name: str) -> Iterator[Tensor]:
@@ -323,6 +338,7 @@ def _fingerprint(
         "weights": f"{crc:08x}",
         **{k: v for k, v in asdict(options).items() if k not in ("batch", "workers")},
         "stems": names,
+        **({"mix_down": True} if song.stereo else {}),
     }
 
 

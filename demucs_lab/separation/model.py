@@ -96,13 +96,13 @@ def chosen_stems(model: Separable, stems: Sequence[str] | None) -> list[int]:
     return [sources.index(name) for name in wanted]
 
 
-def with_channels(mixture: Tensor, channels: int, name: str = "the mixture") -> Tensor:
+def with_channels(mixture: Tensor, channels: int) -> Tensor:
     """`[C, T]` with the channels that a model takes: mono is copied to all of them."""
     if len(mixture) == channels:
         return mixture
     if len(mixture) != 1:
         raise ValueError(
-            f"{name} has {len(mixture)} channels, the model takes {channels}: choose channels, as "
-            f"in mixture[:{channels}], or mix down with mixture.mean(0, keepdim=True)"
+            f"the mixture has {len(mixture)} channels, the model takes {channels}: choose "
+            f"channels, as in mixture[:{channels}], or mix down with mixture.mean(0, keepdim=True)"
         )
     return mixture.expand(channels, -1)

@@ -13,6 +13,7 @@ from torch import Tensor
 from demucs_lab.separation.model import Separable
 
 MAX_SHIFT = 0.5  # seconds, as in the Demucs papers' code
+_LONGEST = 3600.0  # seconds; a model that pads to its segment takes as much memory
 PRECISIONS = ("float32", "tf32", "bfloat16")
 
 Read = Callable[[int, int], Tensor]
@@ -33,7 +34,9 @@ class Options:
     workers: int = 1
 
     def __post_init__(self) -> None:
-        _expect(self.segment is None or self.segment > 0, "segment above 0 s", self.segment)
+        longest = f"segment above 0 s and up to {_LONGEST:g} s, or infinity for the whole song"
+        usual = self.segment is None or 0 < self.segment <= _LONGEST
+        _expect(usual or self.segment == float("inf"), longest, self.segment)
         _expect(0 <= self.overlap < 1, "overlap of at least 0 and below 1", self.overlap)
         for name, least in (("shifts", 0), ("resample", 1), ("batch", 1), ("workers", 1)):
             value = getattr(self, name)

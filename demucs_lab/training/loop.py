@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 
 def train(
-    preset_or_config: str | Config,
-    tracks: Sequence[Track],
+    preset_or_config: str | Config = "tiny-demucs",
+    tracks: Sequence[Track] = (),
     minutes: float | None = None,
     *,
     valid: Sequence[Track] | None = None,
@@ -69,10 +69,12 @@ def train(
         changes: of the settings, by their names in `Config`: `remix=False`, `batch=8` …
 
     Raises:
+        TypeError: if there are no songs, or only the name of some.
         ValueError: if a setting makes no sense, or there are too few songs.
         FloatingPointError: if the loss or a weight becomes NaN or infinite; the best model is kept.
         OSError: if the folder cannot be written at the start.
     """
+    _need_songs(tracks, "songs" in changes)
     config = preset(preset_or_config) if isinstance(preset_or_config, str) else preset_or_config
     if isinstance(model, str):
         changes["model"], model = model, None
@@ -112,6 +114,7 @@ def resume(
         FileNotFoundError, ValueError: if there is no run, no whole checkpoint, or songs or
             processes are others.
     """
+    _need_songs(tracks)
     options = Options(valid, workers, progress, figure, tensorboard, cpu)
     if _must_launch(processes):
         _launch(processes, _go_on, tracks, folder, model, options)
@@ -185,6 +188,16 @@ def _go_on(
         else:  # killed before its first checkpoint
             run.begin()
         return run.go()
+
+
+def _need_songs(tracks: Any, misnamed: bool = False) -> None:
+    if misnamed or isinstance(tracks, str | os.PathLike) or not len(tracks):
+        got = f"the name {os.fspath(tracks)!r}" if isinstance(tracks, str | os.PathLike) else "none"
+        raise TypeError(
+            f"a training needs songs as its second argument, tracks, got "
+            f"{'songs=' if misnamed else got}: open them first, as in training.train("
+            f"'tiny-demucs', datasets.LabSongs.starter())"
+        )
 
 
 def _split(

@@ -140,3 +140,28 @@ def test_labsongs_are_rendered_at_the_rate_of_the_model(given, rate, pretrained,
     monkeypatch.setattr(datasets, "LabSongs", labsongs, raising=False)
     assert cli.main(["evaluate", "labsongs", "--first", "2", *given]) == 130
     assert asked == [("test", rate, 2)]
+
+
+def test_of_a_folder_every_song_in_it_is_separated(tmp_path, pretrained, capsys):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("b.flac", "a.wav", ".hidden.wav"):
+        audio.save_audio(folder / name, noise(1), RATE)
+    (folder / "notes.txt").write_text("none")
+    (folder / "below").mkdir()
+    out = ["--out", str(tmp_path / "out")]
+    assert cli.main(["separate", str(folder), *out]) == 0
+    assert sorted(path.name for path in (tmp_path / "out" / "htdemucs").iterdir()) == ["a", "b"]
+    assert cli.main(["separate", str(folder / "below"), *out]) == 2
+    assert "is a folder with no sound files in it" in capsys.readouterr().err
+
+
+def test_five_one_is_mixed_down_when_asked(tmp_path, pretrained, capsys):
+    film = tmp_path / "film.wav"
+    audio.save_audio(film, noise(1, channels=6), RATE)
+    out = ["--out", str(tmp_path / "out")]
+    assert cli.main(["separate", str(film), *out]) == 2
+    assert "--mix-down" in capsys.readouterr().err
+    assert cli.main(["separate", str(film), "--mix-down", *out]) == 0
+    stem, _ = audio.load_audio(tmp_path / "out" / "htdemucs" / "film" / "bass.wav")
+    assert stem.shape == (2, RATE)

@@ -233,9 +233,32 @@ def test_the_command_measures_and_writes(measured, kit, monkeypatch, capsys):
     monkeypatch.setattr(results, "PATH", kit)
     monkeypatch.setattr(results, "measure", lambda processes: measured[0])
     kit.unlink()
-    assert cli.main(["results"]) == 0
+    assert cli.main(["results"]) == 2
+    assert cli.main(["results", "--measure"]) == 0
     assert "tiny-htdemucs − tiny-demucs" in capsys.readouterr().out
     assert json.loads(kit.read_text(encoding="utf-8"))["systems"].keys() >= {"mixture", "irm1"}
+
+
+def test_the_bare_command_shows_what_is_recorded_and_measures_nothing(
+    measured, kit, monkeypatch, capsys
+):
+    monkeypatch.setattr(results, "PATH", kit)
+    monkeypatch.setattr(results, "measure", None)
+    before = kit.read_bytes()
+    assert cli.main(["results"]) == 0
+    assert "tiny-htdemucs − tiny-demucs" in capsys.readouterr().out
+    assert kit.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "{}", "[" * 10**5, '{"systems": 3, "songs": 1, "summary": []}']
+)
+def test_damaged_results_are_one_sentence(tmp_path, text):
+    path = tmp_path / "results.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"results\.json is damaged") as caught:
+        results.read(path)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.musdb

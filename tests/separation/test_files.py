@@ -11,7 +11,7 @@ from separators import RATE, Fussy, Shares, noise, song_file, stems_of
 
 import demucs_lab
 from demucs_lab import audio
-from demucs_lab.audio import stream
+from demucs_lab.audio import stream, waveform
 from demucs_lab.audio.stream import SoundBlocks
 from demucs_lab.separation import files as files_module
 from demucs_lab.separation.files import separate_file
@@ -251,3 +251,39 @@ def test_options_that_make_no_sense_are_refused(song, tmp_path, options):
 def test_the_package_offers_it():
     assert demucs_lab.separate_file is separate_file
     assert stream.SoundBlocks is SoundBlocks
+
+
+@pytest.mark.parametrize("channels", [3, 4, 5, 6, 7, 8])
+def test_surround_sound_is_refused_with_a_way_out_or_mixed_down(tmp_path, channels):
+    path = tmp_path / "film.wav"
+    wav = noise(2, channels=channels).clamp(-1, 1)
+    audio.save_audio(path, wav, RATE, bits=32)
+    with pytest.raises(ValueError, match=rf"film\.wav has {channels} channels.*--mix-down"):
+        separate_file(path, tmp_path / "out", Shares(), progress=False)
+    files = separate_file(path, tmp_path / "out", Shares(), bits=32, mix_down=True, progress=False)
+    stereo = waveform.mix_down(wav)
+    assert torch.allclose(stems_of(files).sum(0), stereo, atol=2e-3)  # the mean of each stem
+    assert stereo.abs().max() <= wav.abs().max()
+
+
+def test_five_one_folds_down_as_itu_says():
+    one = torch.eye(6)  # one channel after the other: left, right, centre, low, behind
+    left, right = waveform.mix_down(one)
+    assert torch.allclose(left / left[0], torch.tensor([1, 0, 0.7071, 0, 0.7071, 0]), atol=1e-4)
+    assert torch.allclose(right / right[1], torch.tensor([0, 1, 0.7071, 0, 0, 0.7071]), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"device": "cuda:99"}, "finds no device 'cuda:99' on this machine"),
+        ({"device": "gpu"}, "no device is named 'gpu'"),
+        ({"segment": 1e8}, "up to 3600 s, or infinity"),
+        ({"segment": float("nan")}, "segment above 0 s"),
+    ],
+)
+def test_what_this_machine_cannot_do_is_one_sentence(song, tmp_path, options, sentence):
+    with pytest.raises(ValueError, match=sentence) as caught:
+        separate_file(song, tmp_path / "out", Shares(), progress=False, **options)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
