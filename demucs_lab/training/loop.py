@@ -195,7 +195,7 @@ def _need_songs(tracks: Any, misnamed: bool = False) -> None:
         got = f"the name {os.fspath(tracks)!r}" if isinstance(tracks, str | os.PathLike) else "none"
         raise TypeError(
             f"a training needs songs as its second argument, tracks, got "
-            f"{'songs=' if misnamed else got}: open them first, as in training.train("
+            f"{'them as songs=' if misnamed else got}: open them first, as in training.train("
             f"'tiny-demucs', datasets.LabSongs.starter())"
         )
 
