@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -58,6 +59,12 @@ class Exercise:
     forbidden: Sequence[str] = ()
     mutates: bool = False
     seconds: float = 10.0
+
+    def __post_init__(self) -> None:
+        """Nobody can empty the lists afterwards."""
+        for listed in ("properties", "hints", "forbidden"):
+            object.__setattr__(self, listed, tuple(getattr(self, listed)))
+        object.__setattr__(self, "wrong", MappingProxyType(dict(self.wrong)))
 
 
 @dataclass(frozen=True)
@@ -270,7 +277,8 @@ def _show(value: Tensor) -> str:
 
 
 @cache
-def _everything() -> tuple[dict[str, Exercise], dict[str, Prediction]]:
+def everything() -> tuple[dict[str, Exercise], dict[str, Prediction]]:
+    """The two registers, made on first use."""
     exercises: dict[str, Exercise] = {}
     predictions: dict[str, Prediction] = {}
     package = importlib.import_module(__package__)
@@ -295,9 +303,9 @@ def _twice(what: str, name: str, module: str) -> str:
 
 def all_exercises() -> dict[str, Exercise]:
     """Every exercise by name, in the order of the lessons."""
-    return _everything()[0]
+    return everything()[0]
 
 
 def all_predictions() -> dict[str, Prediction]:
     """Every prediction and quiz question by name, in the order of the lessons."""
-    return _everything()[1]
+    return everything()[1]

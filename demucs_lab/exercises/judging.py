@@ -18,6 +18,8 @@ from ._imported import answers_of, called, codes, refusal
 from ._values import alike, copied, kind_of, same_kind
 from .framework import Exercise, Mistake, check_in
 
+LUCKY = 20  # seeds for an answer that draws random numbers; any other is tried with two
+
 
 @dataclass
 class Line:
@@ -59,8 +61,15 @@ def judge(
     if not trusted and (why := refusal(exercise, function)):
         return Verdict("refused", why)
 
-    trial = _Trial(exercise, function, dtype, device, forbidden={} if trusted else None)
-    outcome = sandbox.run(trial.run, exercise.seconds)
+    forbidden: dict[Any, str] | None = {} if trusted else None
+    for seed in range(LUCKY):
+        trial = _Trial(exercise, function, dtype, device, forbidden=forbidden, seed=seed)
+        outcome = sandbox.run(trial.run, exercise.seconds)
+        passed = trial.lines and not any(line.mistake for line in trial.lines)
+        sure = seed > 0 and not trial.draws
+        if outcome.stopped or outcome.error or trial.imported or not passed or sure:
+            break
+    chance = trial.draws and seed > 0 and not passed
     seen: dict[str, Any] = {"printed": outcome.printed, "warned": outcome.warned}
     if outcome.stopped:
         return Verdict("stopped", _too_slow(exercise, function, outcome), **seen)
@@ -77,6 +86,9 @@ def judge(
         return Verdict("unwritten", unwritten, **seen)
     named = sandbox.run(lambda: _recognise(trial), exercise.seconds).value
     sentence = exercise.wrong[named].sentence if named else failed[0].mistake
+    if chance and not named:
+        sentence = "it draws random numbers, and was right by luck: with other luck it is wrong."
+        return Verdict("wrong", sentence, trial.lines, "chance", **seen)
     return Verdict("wrong", sentence, trial.lines, named, **seen)
 
 
@@ -98,12 +110,14 @@ class _Trial:
         device: torch.device | str,
         like: _Trial | None = None,
         forbidden: dict[Any, str] | None = None,
+        seed: int = 0,
     ) -> None:
         self.exercise, self.function = exercise, function
         self.dtype, self.device, self.like = dtype, device, like
         self.calls: list[tuple[str, Any, bool]] = []
         self.lines: list[Line] = []
         self.imported = ""
+        self.seed, self.draws = seed, False
         self._forbidden = answers_of(exercise) if forbidden is None else forbidden
 
     def run(self) -> None:
@@ -113,7 +127,7 @@ class _Trial:
 
         check_in(self.dtype, self.device)
         for prove in self.exercise.properties:
-            sandbox.seed_everything()
+            sandbox.seed_everything(self.seed)
             self.lines.append(Line(claim(prove), self._mistake(prove, watched)))
 
     def _mistake(self, prove: Callable[..., None], watched: Callable[..., Any]) -> str:
@@ -131,6 +145,7 @@ class _Trial:
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         given = (args, kwargs) if self.exercise.mutates else copied((args, kwargs))
         before = sys.getprofile()
+        random_before = sandbox.random_state()
         try:
             if self._forbidden:
                 sys.setprofile(self._watch)
@@ -138,6 +153,7 @@ class _Trial:
                 result = self.function(*given[0], **given[1])
             finally:
                 sys.setprofile(before)
+                self.draws = self.draws or sandbox.random_state() != random_before
         except BaseException as error:
             self._note("error", error, False)
             if not isinstance(error, Exception):  # sys.exit() ends the check, not the notebook
@@ -195,7 +211,9 @@ def _recognise(trial: _Trial) -> str | None:
     for refusing in (False, True):
         for name, wrong in exercise.wrong.items():
             function = _with_refusals(wrong.function, exercise) if refusing else wrong.function
-            other = _Trial(exercise, function, trial.dtype, trial.device, trial, forbidden={})
+            other = _Trial(
+                exercise, function, trial.dtype, trial.device, trial, {}, seed=trial.seed
+            )
             try:
                 other.run()
             except _Differs:

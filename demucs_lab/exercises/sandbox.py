@@ -17,6 +17,7 @@ import random
 import sys
 import threading
 import time
+import types
 import warnings
 from collections.abc import Callable, Iterator
 from contextvars import copy_context
@@ -25,6 +26,8 @@ from types import FrameType
 from typing import Any
 
 import torch
+
+from . import framework
 
 GRACE = 2.0  # seconds that a stopped thread has to end; a long torch operation ends later
 
@@ -47,8 +50,8 @@ class Outcome:
 
 
 def run(work: Callable[[], Any], seconds: float) -> Outcome:
-    """Call `work()` for at most `seconds`; nothing it prints, warns or seeds gets out."""
-    with kept_random_state(), _captured() as (text, caught):
+    """Call `work()` for at most `seconds`; nothing it prints, warns, seeds or patches gets out."""
+    with kept_random_state(), kept_modules(), _captured() as (text, caught):
         outcome = _in_time(work, seconds)
     outcome.printed = text.getvalue()
     outcome.warned = tuple(dict.fromkeys(str(warning.message).strip() for warning in caught))
@@ -65,6 +68,14 @@ def seed_everything(seed: int = 0) -> None:
         torch.cuda.manual_seed_all(seed)
 
 
+def random_state() -> tuple[Any, ...]:
+    """Something that changes whenever Python, numpy or torch draws a random number."""
+    numpy = sys.modules.get("numpy")
+    drawn = numpy.random.get_state() if numpy else ("", b"", 0)
+    torch_state = torch.default_generator.get_state().numpy().tobytes()
+    return random.getstate(), bytes(drawn[1]), drawn[2:], torch_state
+
+
 @contextlib.contextmanager
 def kept_random_state() -> Iterator[None]:
     """Python's, numpy's and torch's random states and torch's defaults are the same afterwards."""
@@ -74,6 +85,7 @@ def kept_random_state() -> Iterator[None]:
     torch_state = torch.default_generator.get_state()
     cuda_states = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None
     default_dtype = torch.get_default_dtype()
+    threads = torch.get_num_threads()
     try:
         yield
     finally:
@@ -84,6 +96,48 @@ def kept_random_state() -> Iterator[None]:
         if cuda_states is not None:
             torch.cuda.set_rng_state_all(cuda_states)
         torch.set_default_dtype(default_dtype)
+        torch.set_num_threads(threads)
+
+
+@contextlib.contextmanager
+def kept_modules() -> Iterator[None]:
+    """Functions of the course, of torch, numpy and math that were replaced are back afterwards.
+
+    What was added stays (a module imported late is no harm), except in the modules of exercises and
+    in Tensor, where a new name can hide a builtin or an inherited method.
+    """
+    before = [(holder, dict(vars(holder))) for holder in _holders()]
+    registers: list[tuple[Any, Any]] = [(one, dict(one)) for one in framework.everything()]
+    try:
+        yield
+    finally:
+        for register, entries in registers:
+            if register != entries:
+                register.clear()
+                register.update(entries)
+        for holder, names in before:
+            now = dict(vars(holder))
+            for name, value in names.items():
+                if now.get(name, before) is not value:
+                    setattr(holder, name, value)
+            if holder is torch.Tensor or holder.__name__.startswith(__package__):
+                for name in now.keys() - names.keys():
+                    if not isinstance(now[name], types.ModuleType):
+                        delattr(holder, name)
+
+
+def _holders() -> list[Any]:
+    found: list[Any] = [torch.Tensor]
+    for name, module in list(sys.modules.items()):
+        package = name.partition(".")[0]
+        if isinstance(module, types.ModuleType) and (
+            package in ("demucs_lab", "builtins", "math", "random") or name in _PATCHABLE
+        ):
+            found.append(module)
+    return found
+
+
+_PATCHABLE = ("torch", "torch.nn.functional", "torch.linalg", "torch.fft", "numpy", "numpy.linalg")
 
 
 @contextlib.contextmanager

@@ -173,6 +173,44 @@ def test_the_random_state_is_left_alone(capsys):
     assert np.array_equal(before[2], np.random.get_state()[1])
 
 
+def test_an_answer_that_is_right_by_luck_is_not_accepted():
+    for generator in (random.random, np.random.rand, lambda: float(torch.rand(()))):
+
+        def lucky(wav, draw=generator):
+            return right(wav) if wav.numel() == 0 or draw() < 0.95 else right(wav) + 1
+
+        verdict = judge(LEVEL, lucky)
+        assert verdict.status == "wrong"
+
+    def needless(wav):
+        return right(wav) + 0 * torch.rand(())
+
+    assert judge(LEVEL, needless).status == "right"
+
+
+def test_a_patch_in_an_answer_ends_with_its_check():
+    where = (framework, example, torch, torch.Tensor, torch.nn.functional, np, random)
+    before = [dict(vars(holder)) for holder in where]
+    threads = torch.get_num_threads()
+
+    def patches(wav):
+        framework.close = example.close = lambda *_, **__: None
+        framework.bool = lambda _: True
+        torch.allclose = torch.Tensor.sqrt = torch.nn.functional.pad = np.mean = lambda *_: 1
+        random.random = lambda: 0.5
+        framework.all_exercises().clear()
+        torch.set_num_threads(threads + 1)
+        return right(wav)
+
+    judge(LEVEL, patches)
+    assert [dict(vars(holder)) for holder in where] == before
+    assert framework.all_exercises()["level"] is LEVEL
+    assert judge(LEVEL, lambda wav: wav.mean(-1)).status == "wrong"
+    assert torch.get_num_threads() == threads
+    with pytest.raises(AttributeError):
+        LEVEL.properties.clear()
+
+
 def test_checks_are_the_same_every_time(capsys):
     shown = {says(lambda wav: right(wav) + torch.rand(1), capsys) for _ in range(3)}
     assert len(shown) == 1
