@@ -9,6 +9,7 @@ import difflib
 import os
 import sys
 from collections.abc import Callable, Iterable
+from types import FrameType
 from typing import Any
 
 import torch
@@ -21,48 +22,91 @@ __all__ = ["check", "hint", "predict", "progress"]
 
 _HINTS_GIVEN: dict[str, int] = {}
 _TRIED: set[str] = set()
+_KEPT: dict[str, Any] = {}
+
+
+class _Missing:
+    """No answer was given, and none is found."""
+
+
+_MISSING = _Missing()
 
 
 def check(
     name: str,
-    function: Any,
+    function: Any = _MISSING,
     *,
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
 ) -> Callable[..., Any]:
     """Print what is right and wrong about `function`; hand back one that the lesson can go on with.
 
-    The learner's function if it is right, else the reference. Never raises (lesson 00), except
-    where nbgrader grades or validates: there a wrong answer is an AssertionError.
+    The learner's function if it is right, else the reference; the learner's is then kept as
+    `my_…`. Without `function`, what is called `name` where the check is asked for, e.g. in the
+    notebook. Never raises (lesson 00), except where nbgrader grades or validates: there a wrong
+    answer is an AssertionError.
     """
     __tracebackhide__ = True
+    caller = sys._getframe(1)
     exercise = all_exercises().get(name)
     if exercise is None:
         sentence = _unknown("exercise", name, all_exercises())
         print(sentence)
         if os.environ.get("NBGRADER_EXECUTION"):
             raise AssertionError(sentence)
-        return function
+        return None if function is _MISSING else function  # type: ignore[return-value]
+    if function is _MISSING:
+        function = _called(name, caller)
     _TRIED.add(name)
-    verdict = judge(exercise, function, dtype, device)
+    if function is _MISSING:
+        verdict = Verdict("unwritten", _nothing_called(name))
+    else:
+        verdict = judge(exercise, function, dtype, device)
     print(_text(name, verdict))
     if verdict.status == "right":
         _progress.solved(name)
         return function
     if os.environ.get("NBGRADER_EXECUTION"):
-        _go_on_with(exercise.reference, function, sys._getframe(1).f_globals)
+        _go_on_with(name, exercise.reference, function, caller.f_globals)
         raise AssertionError(f"{name}: {verdict.sentence}")
+    if verdict.status in ("wrong", "stopped") and callable(function):
+        _keep(name, function, caller.f_globals)
     return exercise.reference
 
 
-def _go_on_with(reference: Any, function: Any, names: dict[str, Any]) -> None:
+def _keep(name: str, function: Any, names: dict[str, Any]) -> None:
+    """`my_sdr` is the learner's version where `sdr` is the reference; a name in use is left."""
+    mine = f"my_{name}"
+    if mine in names and names[mine] is not _KEPT.get(name, _MISSING):
+        return
+    names[mine] = _KEPT[name] = function
+    print(f"  Your own version is still here: it is called {mine} now.")
+
+
+def _called(name: str, caller: FrameType) -> Any:
+    for names in (caller.f_locals, caller.f_globals):
+        if name in names:
+            return names[name]
+    return _MISSING
+
+
+def _nothing_called(name: str) -> str:
+    return (
+        f"nothing is called {name} yet. Run the cell that defines it, then this one; if that cell "
+        "shows an error, mend the error first."
+    )
+
+
+def _go_on_with(name: str, reference: Any, function: Any, names: dict[str, Any]) -> None:
     """Where a check raises, `name = lab.check(...)` leaves the learner's wrong function in place.
 
     The cells that follow would call it, and an endless loop in it would stop all grading.
     """
-    for name, value in list(names.items()):
+    if function is _MISSING:
+        names[name] = reference
+    for other, value in list(names.items()):
         if value is function and callable(function):
-            names[name] = reference
+            names[other] = reference
 
 
 def hint(name: str) -> None:
@@ -77,11 +121,21 @@ def hint(name: str) -> None:
     print(f"Hint {number + 1} of {len(exercise.hints)}{last}: {exercise.hints[number]}")
 
 
-def predict(name: str, choice: str | float | None) -> None:
-    """Say what is right or wrong about a guess, and why; ask for one when `choice` is None."""
+def predict(name: str, choice: str | float | _Missing | None = _MISSING) -> None:
+    """Say what is right or wrong about a guess, and why; ask for one when `choice` is None.
+
+    Without `choice`, what is called so where the question is asked, e.g. in the notebook.
+    """
+    caller = sys._getframe(1)
     prediction = all_predictions().get(name)
     if prediction is None:
         print(_unknown("prediction", name, all_predictions()))
+        return
+    if isinstance(choice, _Missing):
+        choice = _called("choice", caller)
+    if isinstance(choice, _Missing):
+        quoted = ', in quotes if it is a letter: choice = "a"' if prediction.options else ""
+        print(f"Nothing is called choice yet. Set it in the cell before{quoted}.")
         return
     right, said = prediction.judge(choice)
     print(said)

@@ -345,3 +345,53 @@ def test_hints_come_one_at_a_time_and_the_last_again(monkeypatch, capsys):
         "Hint 2 of 3",
         *["Hint 3 of 3 (the last)"] * 3,
     ]
+
+
+def in_a_notebook(*cells):
+    """Run cells as a notebook does, in one namespace, and go on after an error."""
+    names = {"lab": lab}
+    for cell in cells:
+        try:
+            exec(compile(cell, "<cell>", "exec"), names)
+        except (SyntaxError, NameError):
+            assert "lab." not in cell, "the check itself stopped the lesson"
+    return names
+
+
+@pytest.mark.parametrize("attempt", ["def level(wav): return wav.mean(", "", "level = lvl"])
+def test_a_check_by_name_goes_on_where_nothing_has_the_name(attempt, capsys):
+    names = in_a_notebook(attempt, 'level = lab.check("level")')
+    assert names["level"] is LEVEL.reference
+    shown = capsys.readouterr().out
+    assert "level: nothing is called level yet. Run the cell that defines it" in shown
+    assert "The lesson goes on with the reference." in shown
+
+
+def test_a_check_by_name_finds_the_answer(monkeypatch, capsys):
+    names = in_a_notebook("def level(wav): return wav.mean(-1)", 'level = lab.check("level")')
+    assert names["level"] is LEVEL.reference
+    assert "The plain mean of a sound is near zero" in capsys.readouterr().out
+    level = right
+    assert lab.check("level") is level
+    monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
+    names = {"lab": lab}
+    with pytest.raises(AssertionError, match="nothing is called level"):
+        exec("level = lab.check('level')", names)
+    assert names["level"] is LEVEL.reference
+    with pytest.raises(AssertionError, match="There is no exercise"):
+        lab.check("levle")
+
+
+def test_after_a_failed_check_the_learners_version_is_kept(capsys):
+    once = "def level(wav): return wav.mean(-1)"
+    twice = "def level(wav): return wav.square().mean(-1)"
+    check = "level = lab.check('level', level)"
+    names = in_a_notebook(once, check, "first = my_level", twice, check)
+    assert capsys.readouterr().out.count("it is called my_level now") == 2
+    wav = torch.tensor([[1.0, 3.0]])
+    assert names["first"](wav) == 2
+    assert names["my_level"](wav) == 5
+    names = in_a_notebook("my_level = 3", once, check)
+    assert names["my_level"] == 3
+    assert "my_level" not in capsys.readouterr().out
+    assert "my_level" not in in_a_notebook("def level(wav): ...", check)

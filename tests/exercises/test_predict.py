@@ -46,3 +46,15 @@ def test_a_number_is_right_within_a_margin(guess, why, monkeypatch, capsys):
 def test_an_unknown_question_is_no_error(capsys):
     lab.predict("level_of_a_sinus", "a")
     assert "Did you mean 'level_of_a_sine'?" in capsys.readouterr().out
+
+
+def test_a_guess_is_looked_up_by_name(capsys):
+    names = {"lab": lab}
+    with pytest.raises(NameError):
+        exec("choice = b", names)
+    exec("lab.predict('level_of_a_sine')", names)
+    shown = capsys.readouterr().out
+    assert shown.startswith("Nothing is called choice yet.")
+    assert 'in quotes if it is a letter: choice = "a"' in shown
+    exec("choice = 'b'\nlab.predict('level_of_a_sine')", names)
+    assert capsys.readouterr().out.startswith("✓")
