@@ -57,7 +57,7 @@ def _as_tensor(value: Any) -> Tensor | None:
 
 
 def same_kind(result: Any, expected: Any, it: str) -> None:
-    """Raise `Mistake` unless kind, shape and finiteness are those of `expected`."""
+    """Raise `Mistake` unless kind, shape, finiteness and dtype are those of `expected`."""
     if isinstance(expected, tuple | list) and not isinstance(result, Tensor):
         if not isinstance(result, tuple | list):
             raise Mistake(f"{it} {kind_of(result)}, expected {len(expected)} values.")
@@ -80,12 +80,21 @@ def same_kind(result: Any, expected: Any, it: str) -> None:
             found, wanted = kinds[result.is_complex()], kinds[expected.is_complex()]
             raise Mistake(f"{it} {found} numbers, expected {wanted} ones.")
         not_finite(result.detach().cpu(), expected.detach().cpu())
+        if result.dtype != expected.dtype:
+            raise Mistake(
+                f"{it} {_dtype(result)} numbers, expected {_dtype(expected)} ones: "
+                "work in the dtype of the input, or end with `.to(x.dtype)`."
+            )
     elif isinstance(expected, float | int) and not isinstance(expected, bool):
-        one_number = _as_tensor(result)
+        one_number = None if isinstance(result, Tensor) else _as_tensor(result)
         if one_number is None:
             raise Mistake(f"{it} {kind_of(result)}, expected a number.")
         if one_number.numel() != 1:
             raise Mistake(f"{it} a tensor of shape {list(one_number.shape)}, expected one number.")
+
+
+def _dtype(value: Tensor) -> str:
+    return str(value.dtype).removeprefix("torch.")
 
 
 def kind_of(value: Any) -> str:

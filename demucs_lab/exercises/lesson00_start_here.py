@@ -101,6 +101,11 @@ GAIN_FROM_DB = Exercise(
             lambda db: 1 + db / 20,
             "That is a straight line; decibels are an exponent. At −20 dB your factor is 0.",
         ),
+        "always_a_tensor": Wrong(
+            lambda db: 10 ** (torch.as_tensor(db) / 20),
+            "For one number a tensor comes back: leave out torch.tensor. Plain `**` and `/` give "
+            "a number for a number and a tensor for a tensor.",
+        ),
         "no_exponent": Wrong(
             lambda db: 10 * db / 20,
             "That multiplies by 10 instead of raising 10 to a power: write 10 ** (…).",

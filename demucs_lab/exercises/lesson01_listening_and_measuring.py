@@ -149,6 +149,11 @@ SDR = Exercise(
             "Those are means of squares. Their ratio is the same, but beside a mean δ is no longer "
             "tiny. Energy is the SUM.",
         ),
+        "double": Wrong(
+            lambda s, e: sdr(s.double(), e.double()),
+            "The numbers are right, but float64 comes back for float32: everything after it gets "
+            "twice as big. Leave out `.double()`.",
+        ),
         "no_delta": Wrong(
             lambda s, e: 10 * torch.log10(_energy(s) / _energy(s - e)),
             "Right, but for silence: 0/0 is NaN. Add δ = 1e-7 to both energies.",

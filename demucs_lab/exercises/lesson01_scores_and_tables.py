@@ -73,12 +73,28 @@ def one_level_for_all(si_sdr: Score) -> None:
     )
 
 
+def every_song_its_own(si_sdr: Score) -> None:
+    """in a batch every song has its own level and its own score"""
+    song, hiss = tensor(_SONG), tensor(_HISS)
+    songs = torch.stack([song, song, hiss])
+    estimates = torch.stack([song + 0.1 * hiss, -3 * (song + 0.5 * hiss), 7 * (hiss + song)])
+    expected = [10 * math.log10(ratio) for ratio in (20 / 0.4, 20 / 10, 40 / 20)]
+    close(si_sdr(songs, estimates), tensor(expected), "One α for each song of the batch.")
+
+
 SI_SDR = Exercise(
     name="si_sdr",
     lesson="01",
     title="Scale-invariant SDR",
     reference=si_sdr,
-    properties=(right_angle, level_is_free, song_level_is_free, offset_is_free, one_level_for_all),
+    properties=(
+        right_angle,
+        level_is_free,
+        song_level_is_free,
+        offset_is_free,
+        one_level_for_all,
+        every_song_its_own,
+    ),
     wrong={
         "half_the_decibels": Wrong(
             lambda s, e: 10 * torch.log10(_ratio_of(*_split(s, e)).sqrt()),
@@ -129,6 +145,11 @@ SI_SDR = Exercise(
         "per_channel": Wrong(
             lambda s, e: 10 * torch.log10(_ratio_of(_own_level(s, e), _centred(e))),
             "Each channel got a level of its own, which forgives a shift in stereo. One α for all.",
+        ),
+        "one_level_for_the_batch": Wrong(
+            lambda s, e: 10 * torch.log10(_ratio_of(_one_level(s, e), _centred(e))),
+            "One α for the whole batch: a song must not change another's level. Sum over the last "
+            "two axes only, with keepdim=True.",
         ),
         "upside_down": Wrong(
             lambda s, e: -10 * torch.log10(_ratio_of(*_split(s, e))),
@@ -185,6 +206,11 @@ def _by_estimate(s: Tensor, e: Tensor) -> Tensor:
     return _inner(e, s) / _inner(e, e) * s
 
 
+def _one_level(s: Tensor, e: Tensor) -> Tensor:
+    s, e = _centred(s), _centred(e)
+    return (e * s).sum() / s.square().sum() * s
+
+
 def _own_level(s: Tensor, e: Tensor) -> Tensor:
     s, e = _centred(s), _centred(e)
     return (e * s).sum(-1, keepdim=True) / s.square().sum(-1, keepdim=True) * s
@@ -231,6 +257,12 @@ def songs_count_alike(table: Table) -> None:
     close(table(songs), tensor([2.5]), "The medians of the songs are 9, 1.5 and 2.5.")
 
 
+def every_window_counts(table: Table) -> None:
+    """no window is cut off a song that is longer than the others"""
+    songs = [tensor([[8, 9, 1, 1, 1]]), tensor([[3, 4]]), tensor([[4, 5, 6]])]
+    close(table(songs), tensor([3.5]), "The medians of the songs are 1, 3.5 and 5.")
+
+
 def sources_stay_apart(table: Table) -> None:
     """one figure per source, even with as many sources as windows and songs"""
     songs = [tensor([[1, 2], [10, 20]]), tensor([[3, 4], [30, 40]])]
@@ -248,6 +280,7 @@ MEDIAN_OF_MEDIANS = Exercise(
         silent_windows,
         silent_song,
         songs_count_alike,
+        every_window_counts,
         sources_stay_apart,
     ),
     wrong={
@@ -266,6 +299,13 @@ MEDIAN_OF_MEDIANS = Exercise(
         "pooled": Wrong(
             lambda songs: torch.cat(songs, 1).nanquantile(0.5, 1),
             "All windows in one pot: long songs count more. One median per song first.",
+        ),
+        "cut_to_the_shortest": Wrong(
+            lambda songs: _medians(
+                [x[:, : min(song.shape[1] for song in songs)] for x in songs]
+            ).nanquantile(0.5, 0),
+            "You cut every song to the length of the shortest. Take each song's median first: "
+            "then all are equally long.",
         ),
         "lower_median": Wrong(
             lambda songs: torch.stack([x.nanmedian(1).values for x in songs]).nanmedian(0).values,

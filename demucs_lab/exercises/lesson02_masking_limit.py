@@ -64,6 +64,15 @@ def silence_is_shared(mask):
     )
 
 
+def one_silent_cell(mask):
+    """one silent cell in a song, in one channel, is shared equally, and the others are not"""
+    song = rand(3, 2, 5, 4) + 0.1
+    song[:, 1, 2, 3] = 0
+    want = song / song.sum(0).where(song.sum(0) > 0, 1.0)
+    want[:, 1, 2, 3] = 1 / 3
+    close(mask(song), want, "Every cell of every channel is shared by itself.")
+
+
 def quiet_is_not_silent(mask):
     """a very quiet cell is shared like a loud one"""
     quiet = mask(tensor(HAND) * 1e-9)
@@ -82,6 +91,7 @@ RATIO_MASK = Exercise(
         shares_of_power,
         adds_up_to_one,
         silence_is_shared,
+        one_silent_cell,
         quiet_is_not_silent,
     ],
     wrong={
@@ -121,6 +131,13 @@ RATIO_MASK = Exercise(
             lambda m, power=1.0: m**power / (m**power).sum(0),
             "In a silent cell you computed 0/0, which is NaN, and one NaN silences the whole song. "
             "Share a silent cell equally.",
+        ),
+        "all_or_nothing": Wrong(
+            lambda m, power=1.0: (
+                m**power / (m**power).sum(0) if m.any() else torch.full_like(m, 1 / len(m))
+            ),
+            "You look for silence in the whole array, but one silent cell in a song is 0/0 too: "
+            "decide cell by cell, with torch.where.",
         ),
         "silence_to_none": Wrong(
             lambda m, power=1.0: m**power / ((m**power).sum(0) + 1e-8),
@@ -167,6 +184,20 @@ def one_winner(mask):
     close(got.max(0).values, torch.ones(7, 5), "A winner gets exactly 1.")
 
 
+def first_of_a_tie(mask):
+    """of two that are equally loud the first wins, in silence too; nearly is not equally"""
+    got = mask(tensor([[[2.0, 1.0, 0.0, 0.9999]], [[2.0, 3.0, 0.0, 1.0]], [[1.0, 3.0, 0.0, 0.5]]]))
+    want = tensor([[[1.0, 0.0, 1.0, 0.0]], [[0.0, 1.0, 0.0, 1.0]], [[0.0] * 4]])
+    close(got, want, "One winner: the first of those that are loudest.")
+
+
+def channels_apart(mask):
+    """left and right each have winners of their own"""
+    sounds = rand(3, 2, 5, 4)
+    want = torch.stack([binary_mask(sounds[:, 0]), binary_mask(sounds[:, 1])], 1)
+    close(mask(sounds), want, "Every cell of every channel is decided by itself.")
+
+
 def mask_is_float(mask):
     """the mask is made of numbers that can multiply a spectrogram"""
     sounds = rand(2, 3, 4)
@@ -179,7 +210,7 @@ BINARY_MASK = Exercise(
     lesson="02",
     title="The binary mask",
     reference=binary_mask,
-    properties=[loudest_takes_all, one_winner, mask_is_float],
+    properties=[loudest_takes_all, one_winner, first_of_a_tie, channels_apart, mask_is_float],
     wrong={
         "ratio": Wrong(
             ratio_mask, "That is the ratio mask again: here a cell belongs to one source alone."
@@ -193,6 +224,24 @@ BINARY_MASK = Exercise(
             lambda m: (m == m.amax(0)).to(m),
             "When two sources are equally loud, both win and the cell is counted twice: give it to "
             "the first.",
+        ),
+        "last_of_a_tie": Wrong(
+            lambda m: binary_mask(m.flip(0)).flip(0),
+            "When two sources are equally loud, you give the cell to the last: the first gets it.",
+        ),
+        "nobody_in_silence": Wrong(
+            lambda m: binary_mask(m) * (m.amax(0) > 0),
+            "In a silent cell nobody wins, and the masks no longer add up to one: there, too, the "
+            "first source gets 1.",
+        ),
+        "one_for_both_channels": Wrong(
+            lambda m: binary_mask(m.mean(1, keepdim=True) if m.dim() == 4 else m).expand_as(m),
+            "You decide once for both channels: left and right are cells of their own.",
+        ),
+        "tolerance": Wrong(
+            lambda m: (m >= m.amax(0) - 1e-3).to(m),
+            "Whoever is nearly as loud wins as well, and the cell is counted twice: leave out the "
+            "tolerance and take one winner.",
         ),
         "index": Wrong(
             lambda m: m.argmax(0),

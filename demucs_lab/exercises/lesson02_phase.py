@@ -62,6 +62,12 @@ def zero_has_no_direction(swap):
     )
 
 
+def silence_stays_silent(swap):
+    """where the first is silent, the result is silent"""
+    got = swap(tensor([0j, 2j]), tensor([3 + 4j, -1 + 0j]))
+    close(got, tensor([0j, -2 + 0j]), "A magnitude of 0 has no direction to turn.")
+
+
 SWAP_PHASE = Exercise(
     name="swap_phase",
     lesson="02",
@@ -73,6 +79,7 @@ SWAP_PHASE = Exercise(
         takes_phase,
         same_phase_changes_nothing,
         zero_has_no_direction,
+        silence_stays_silent,
     ],
     wrong={
         "product": Wrong(
@@ -115,6 +122,11 @@ SWAP_PHASE = Exercise(
         "loses_silence": Wrong(
             lambda a, b: a.abs() * torch.sgn(b),
             "torch.sgn(0) is 0, so where the second is silent you lost the first: use phase 0.",
+        ),
+        "fills_silence": Wrong(
+            lambda a, b: torch.where(a == 0, b, swap_phase(a, b)),
+            "Where the first is silent you hand back the second: its magnitude is 0 there, so "
+            "the result is 0.",
         ),
         "sign_only": Wrong(
             lambda a, b: (a.abs() * torch.sign(b.real)).to(a),

@@ -246,7 +246,9 @@ def test_checking_twice_what_a_check_handed_back_says_what_to_do(capsys):
 
 def test_double_precision_and_learners_who_compute_in_it():
     assert judge(LEVEL, right, torch.float64).status == "right"
-    assert judge(LEVEL, lambda wav: right(wav.double())).status == "right"
+    told = judge(LEVEL, lambda wav: right(wav.double()))
+    assert told.status == "wrong"
+    assert "It returns float64 numbers, expected float32 ones" in told.sentence
     assert judge(LEVEL, lambda wav: right(wav.double()).to(wav.dtype)).status == "right"
 
 
