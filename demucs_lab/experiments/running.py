@@ -24,6 +24,7 @@ from demucs_lab.experiments.catalogue import (
     with_steps,
 )
 from demucs_lab.experiments.published import NOTES, PUBLISHED
+from demucs_lab.training.checkpoint import read_json
 from demucs_lab.training.record import environment
 
 if TYPE_CHECKING:
@@ -326,6 +327,7 @@ def results(name: str, own: bool = False) -> dict[str, Any]:
     Raises:
         ValueError: if there is no such experiment.
         FileNotFoundError: if it has no results yet.
+        ValueError: if they are damaged.
     """
     path = (own_folder() if own else SHIPPED) / f"{experiment(name).name}.json"
     if not path.is_file():
@@ -333,4 +335,4 @@ def results(name: str, own: bool = False) -> dict[str, Any]:
             f"the experiment {name!r} has no {'own' if own else 'shipped'} results: "
             f"`python -m demucs_lab experiment {name} --reduced` makes some in a few minutes"
         )
-    return json.loads(path.read_text(encoding="utf-8"))
+    return read_json(path, f"measure it again with `python -m demucs_lab experiment {name}`")

@@ -26,7 +26,7 @@ from demucs_lab.common.paths import user_dir
 from demucs_lab.experiments.catalogue import Variant
 from demucs_lab.metrics import nsdr
 from demucs_lab.separation.waveform import separate
-from demucs_lab.training.checkpoint import load_weights, save_weights, write_json
+from demucs_lab.training.checkpoint import load_weights, read_json, save_weights, write_json
 from demucs_lab.training.loop import train
 from demucs_lab.training.presets import Config
 from demucs_lab.training.record import environment, in_notebook
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 CODE = 2
 """Raised when a change of models, losses or the loop makes kept trainings no longer comparable."""
 
+_AGAIN = "delete it, and it is made again"
 _POINTS = 60  # of a loss curve
 
 
@@ -96,7 +97,7 @@ def trained(
     model = build(variant, seed)
     if weights.is_file() and facts.is_file():
         load_weights(model, weights)
-        return model.eval(), json.loads(facts.read_text(encoding="utf-8"))
+        return model.eval(), read_json(facts, _AGAIN)
     with tempfile.TemporaryDirectory(prefix="demucs-lab-", ignore_cleanup_errors=True) as run:
         began = time.monotonic()
         result = train(
@@ -163,7 +164,7 @@ def trial(
     made_by = [key(variant, seed, songs), variant.separation, _fingerprints(held_out)]
     path = folder() / "scored" / f"{_digest(made_by)}.json"
     if path.is_file():
-        return json.loads(path.read_text(encoding="utf-8"))
+        return read_json(path, _AGAIN)
     model, about = trained(variant, seed, songs, held_out, progress)
     scores, seconds = scored(model, variant, seed, held_out)
     found = {"training": about, "scores": scores, "seconds": round(seconds, 2)}

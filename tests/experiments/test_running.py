@@ -113,6 +113,14 @@ def test_shifts_are_drawn_by_the_seed(small):
     assert one[0]["songs"] != one[1]["songs"]
 
 
+def test_damaged_results_are_one_sentence(micro):
+    running.SHIPPED.mkdir(parents=True)
+    (running.SHIPPED / "step.json").write_text('{"half": ')
+    with pytest.raises(ValueError, match=r"step.json is damaged .*experiment step`") as refusal:
+        running.results("step")
+    assert "\n" not in str(refusal.value)
+
+
 def test_no_results_is_one_sentence(micro):
     with pytest.raises(FileNotFoundError, match="has no shipped results: `python -m demucs_lab"):
         running.results("step")
