@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from demucs_lab.common.paths import atomic_path
+from demucs_lab.models.saving import fits
 
 KEPT = 2
 
@@ -143,7 +144,9 @@ def restore(prefix: str, module: nn.Module, tensors: dict[str, Tensor]) -> None:
 
 def _shaped(value: Tensor, like: Tensor | None) -> Tensor:
     """A checkpoint may hold a weight with other axes of length one (`models.saving.fits`)."""
-    return value if like is None or value.numel() != like.numel() else value.view(like.shape)
+    if like is None or not value.dim() or not fits(value.shape, like.shape):
+        return value  # a count of steps, which has no axis, or what `load_state_dict` refuses
+    return value.view(like.shape)
 
 
 def save_weights(model: nn.Module, path: Path) -> None:

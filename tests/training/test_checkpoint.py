@@ -124,19 +124,24 @@ def test_an_optimizer_goes_on_as_if_it_had_not_stopped(tmp_path):
 
 def test_a_checkpoint_may_hold_weights_with_fewer_axes_of_length_one():
     """As those of runs that began when 1×1 convolutions were stored as matrices."""
-    model = torch.nn.Sequential(torch.nn.Conv2d(3, 5, 1), torch.nn.Conv1d(5, 2, 4))
+    model = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 5, 1), torch.nn.Conv1d(5, 2, 4), torch.nn.PReLU()
+    )
     optimizer = torch.optim.Adam(model.parameters())
-    model[1](model[0](torch.randn(1, 3, 1, 9)).squeeze(2)).sum().backward()
+    model[2](model[1](model[0](torch.randn(1, 3, 1, 9)).squeeze(2))).sum().backward()
     optimizer.step()
     tensors = {**checkpoint.named("model", model), **checkpoint.optimizer_tensors(optimizer)}
     flat = {k: v.flatten(1) if v.dim() > 2 else v for k, v in tensors.items()}
     assert {v.dim() for v in flat.values()} <= {0, 1, 2}
 
-    again = torch.nn.Sequential(torch.nn.Conv2d(3, 5, 1), torch.nn.Conv1d(5, 2, 4))
+    again = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 5, 1), torch.nn.Conv1d(5, 2, 4), torch.nn.PReLU()
+    )
     other = torch.optim.Adam(again.parameters())
     checkpoint.restore("model", again, flat)
     checkpoint.restore_optimizer(other, flat)
     restored = {**checkpoint.named("model", again), **checkpoint.optimizer_tensors(other)}
     assert restored.keys() == tensors.keys()
     for name, value in tensors.items():
+        assert restored[name].shape == value.shape, name
         assert torch.equal(restored[name], value), name
